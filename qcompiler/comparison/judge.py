@@ -203,7 +203,7 @@ def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tup
     if offset**2 > np.square(one - other).mean() / 2:
         text = f"the program's values lie {abs(offset):.4g} {'lower' if offset < 0 else 'higher'}"
         return f"{text} on average, for a standard deviation of {other.std():.4g}", causes.remedy
-    if beyond > _BEYOND:
+    if beyond > _BEYOND and not (causes.has_few_bits and causes.coarse()):
         text = (
             f"{beyond:.0%} of the model's values lie beyond the program's, "
             f"{values[0]:.4g} to {values[-1]:.4g}"

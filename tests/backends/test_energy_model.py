@@ -284,9 +284,6 @@ def test_models_are_read_from_files(tmp_path: Path) -> None:
 BASE = {"update_pj": 1.0, "event_pj": 2.0}
 
 
-TIMES = "update_ns", "event_ns", "sync_ns"
-
-
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -297,7 +294,6 @@ TIMES = "update_ns", "event_ns", "sync_ns"
         ("[1]", "must be a JSON object"),
         ('"loihi1"', "must be a JSON object"),
         ('{"update_pj": 1}', "lacks event_pj"),
-        (json.dumps(BASE | dict.fromkeys(TIMES, 0)), "has times that are all 0: leave them out"),
         (json.dumps(BASE | {"colour": 1}), "has an unknown key 'colour'"),
         (json.dumps(BASE | {"update_pj": "81"}), "has a update_pj that is not a number"),
         (json.dumps(BASE | {"update_pj": True}), "has a update_pj that is not a number"),

@@ -183,7 +183,7 @@ def test_probabilities_are_judged_as_well_as_their_scores() -> None:
     assert 0 < check["probabilities"]["p"]["error"] < TOLERATED
     assert check["outputs"]["p"]["error"] != check["probabilities"]["p"]["error"]
     with pytest.warns(CompileWarning, match=r'"p" is \d+% of its spread on 200 .* magnifies'):
-        sharp = of(100, "p t")
+        sharp = of(3000, "p t")
     assert len(sharp.warnings) == 1
 
 

@@ -67,7 +67,7 @@ def test_scores_tell_of_unscaled_pixels() -> None:
         w=(8 * rng.standard_normal((6, 16))).astype(np.float32),
         b=np.zeros(6, np.float32),
     )
-    images = rng.integers(0, 256, (64, 1, 4, 4)).astype(np.float32)
+    images = rng.integers(0, 256, (256, 1, 4, 4)).astype(np.float32)
     given: dict[str, Any] = {"target": "reference", "t_max": 64}
     (text, *_) = qcompiler.compile(proto, calibration=images, **given).warnings
     assert "whole numbers up to 255" in text
