@@ -45,11 +45,12 @@ class Peaks:
         """Look at some frames, ``frames x channels x ..``, or ``frames`` of one channel."""
         channels = values.reshape(len(values), *(values.shape[1:2] or (1,)), -1)
         self.each += len(values) * channels.shape[2]
-        ends = channels.max(axis=2) if self.sign > 0 else -channels.min(axis=2)
+        ends = channels.max(axis=2) if self.sign > 0 else channels.min(axis=2)
+        ends = self.sign * ends.astype(np.float64)
         known = np.concatenate([self._kept, ends]) if len(self._kept) else ends
         if len(known) > _KEPT:
             known = np.partition(known, -_KEPT, axis=0)[-_KEPT:]
-        self._kept = np.sort(known, axis=0).astype(np.float64)
+        self._kept = np.sort(known, axis=0)
 
     @property
     def first(self) -> Array:
@@ -59,11 +60,13 @@ class Peaks:
     def excess(self, middle: float) -> Array:
         """By how much the largest of a channel exceed the least that is kept, on average.
 
-        Of one frame, that is how far they are from the ``middle`` of all values.
+        Two that are alike gather at their end: that is no excess. Of one frame, it is how far they
+        are from the ``middle`` of all values.
         """
         if len(self._kept) < 2:
             return self.first - self.sign * middle
-        found: Array = self._kept[1:].mean(axis=0) - self._kept[0]
+        above = self._kept[1:].mean(axis=0) - self._kept[0]
+        found: Array = np.where(self._kept[-1] > self._kept[-2], above, 0.0)
         return found
 
     @property
@@ -103,7 +106,7 @@ def reach_of(peaks: Peaks, lowest: Peaks, middle: float, width: float, levels: i
     not a sample of something continuous.
     """
     excesses = peaks.excess(middle)
-    varies = excesses > 0
+    varies = (peaks.first > -lowest.first) | (excesses > 0)
     if not varies.any() or (peaks.are_whole and lowest.are_whole):
         return 0.0
     first, excess = peaks.first[varies], float(excesses[varies].mean())

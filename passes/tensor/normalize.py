@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from qcompiler.ir import Graph, Invariant, Range, Tensor, Value
-from qcompiler.ir.ann import Clip
+from qcompiler.ir.ann import Clip, Function
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.passes.base import HIDDEN, Pass, check_bounds
@@ -133,7 +133,9 @@ class Normalize(Pass):
                 return clip.low, top
             return around_zero(bottom, top, clip.low, clip.high, widened)
         levels = self._levels(graph, value)
-        return histogram.least_squares(levels, clip.low, clip.high, widened)
+        made = graph.producer(value)
+        reaches = made is None or not isinstance(made.op, Function)  # beyond what it gives: nothing
+        return histogram.least_squares(levels, clip.low, clip.high, widened, reaches)
 
 
 def _below_bound(bounds: Range, group: FusionGroup | None) -> Range:

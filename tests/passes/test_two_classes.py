@@ -73,7 +73,7 @@ def test_compiled_probabilities_are_those_of_the_model() -> None:
     x = np.random.default_rng(1).standard_normal((300, 6)).astype(np.float32) * 4
     program = qcompiler.compile(proto, target="reference", calibration=x)
     (wanted,) = run_onnx(proto, {"x": x})
-    assert np.sqrt(np.mean((program.run(x) - wanted) ** 2)) < 0.03  # a level near 1/2 is 0.06
+    assert np.sqrt(np.mean((program.run(x) - wanted) ** 2)) < 0.04  # a level near 1/2 is 0.08
 
 
 @pytest.mark.parametrize(("middle", "layers"), [(5, 1), (1, 2)])
