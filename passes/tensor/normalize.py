@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from qcompiler.ir import Graph, Invariant, Range, Tensor, Value
-from qcompiler.ir.ann import Clip, Function
+from qcompiler.ir.ann import Clip, Function, Multiply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.passes.base import HIDDEN, Pass, check_bounds
@@ -134,7 +134,7 @@ class Normalize(Pass):
             return around_zero(bottom, top, clip.low, clip.high, widened)
         levels = self._levels(graph, value)
         made = graph.producer(value)
-        reaches = made is None or not isinstance(made.op, Function)  # beyond what it gives: nothing
+        reaches = made is None or not isinstance(made.op, Function | Multiply)  # they have bounds
         return histogram.least_squares(levels, clip.low, clip.high, widened, reaches)
 
 
