@@ -55,7 +55,8 @@ class Peaks:
     @property
     def first(self) -> Array:
         """The largest value of every channel."""
-        return self._kept[-1]
+        found: Array = self._kept[-1]
+        return found
 
     def excess(self, middle: float) -> Array:
         """By how much the largest of a channel exceed the least that is kept, on average.
