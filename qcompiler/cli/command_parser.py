@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from typing import Any, NoReturn
 
 
@@ -26,6 +27,10 @@ class CommandParser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, "given twice: leave one out")
         self._given.add(action)
         return super()._get_values(action, arg_strings)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print; newer argparse hides that something cannot be written."""
+        print(message, end="", file=file or sys.stderr)
 
     def error(self, message: str) -> NoReturn:
         """Print the message and end the process with the exit status 2."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.data import Data
 from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.frontend.import_model import check_model, import_model
+from qcompiler.frontend.importers.layers.interpolation import Axis, weights_of
 from qcompiler.ir import InvalidModel, UnsupportedModel, evaluate
-from tests.support.onnx_models import agrees, ints, model, run_reference
+from tests.support.onnx_models import agrees, batches, ints, model, run_reference
 
 IMAGE = "float[N,3,9,8] x"
 POOL = "kernel_shape=[3,3], strides=[2,2]"
@@ -116,9 +119,13 @@ def test_auto_pad_of_kernels_with_gaps_between() -> None:
 def test_auto_pad_of_strides_that_leave_elements_out(mode: str) -> None:
     """Where onnxruntime and others take other elements, of pools and of convolutions."""
     ways = ('MaxPool<{}, auto_pad="{}">(x)', 'Conv<{}, auto_pad="{}">(x, w)')
-    for way in ways:
+    for way, kept in zip(ways, (np.eye(3), np.ones((1, 3))), strict=True):
+        # Not beside onnxruntime, of which newer ones refuse the pool.
         body = f"y = {way.format('kernel_shape=[1,1], strides=[2,2]', mode)}"
-        agrees(model(IMAGE, body, w=(2, 3, 1, 1)))
+        imported = import_model(model(IMAGE, body, w=kept[..., None, None].astype(np.float32)))
+        x = batches(imported)["x"]
+        expected = np.tensordot(x[..., ::2, ::2], kept, (1, 1)).transpose(0, 3, 1, 2)
+        np.testing.assert_allclose(evaluate(imported.graph, x)[0], expected, 1e-5, 1e-5)
         body = f"y = {way.format('kernel_shape=[1,1], strides=[5,5]', mode)}"
         with pytest.raises(InvalidModel, match="tools read in unlike ways: give pads"):
             import_model(model(IMAGE, body, w=(2, 3, 1, 1)))
@@ -143,11 +150,42 @@ def resized(mode: str, place: str, scale: float) -> onnx.ModelProto:
     return model(IMAGE, f"y = Resize<{modes}>(x, , s)", s=scales)
 
 
-@pytest.mark.parametrize("near", ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])
-@pytest.mark.parametrize(
-    "place", ["half_pixel", "half_pixel_symmetric", "align_corners", "asymmetric"]
-)
-def test_ties_between_elements_are_those_of_onnxruntime(place: str, near: str) -> None:
+PLACES: dict[str, Any] = {
+    "half_pixel": lambda at, n, m: (at + Fraction(1, 2)) * n / m - Fraction(1, 2),
+    "align_corners": lambda at, n, m: Fraction(at * (n - 1), max(m - 1, 1)),
+    "asymmetric": lambda at, n, m: Fraction(at * n, m),
+}
+PLACES["half_pixel_symmetric"] = PLACES["half_pixel"]  # of whole sizes
+NEAREST: dict[str, Any] = {
+    "round_prefer_floor": lambda place: math.ceil(place - Fraction(1, 2)),
+    "round_prefer_ceil": lambda place: math.floor(place + Fraction(1, 2)),
+}
+
+
+@pytest.mark.parametrize("near", NEAREST)
+@pytest.mark.parametrize("place", PLACES)
+def test_ties_between_elements_are_exact(place: str, near: str) -> None:
+    """As onnxruntime 1.32 has them; 1.23 lets roundings of places decide."""
+    for n, m in [(n, m) for n in range(1, 20) for m in range(1, 30)]:
+        modes = {"coordinates": place, "nearest": near, "mode": "nearest"}
+        line = Axis(
+            n,
+            m,
+            float(np.float32(m) / np.float32(n)),
+            cubic=-0.75,
+            exclude=False,
+            antialias=False,
+            region=(0, 1),
+            beyond=0,
+            **modes,
+        )
+        wanted = [NEAREST[near](PLACES[place](at, n, m)) for at in range(m)]
+        assert weights_of(line).argmax(axis=1).tolist() == np.clip(wanted, 0, n - 1).tolist()
+
+
+@pytest.mark.parametrize("near", ["floor", "ceil"])
+@pytest.mark.parametrize("place", PLACES)
+def test_elements_below_and_above_are_those_of_onnxruntime(place: str, near: str) -> None:
     """ONNX's own evaluator takes others, as it computes in double precision."""
     how = f'nearest_mode="{near}", coordinate_transformation_mode="{place}"'
     pairs = [(n, m) for n in range(1, 10) for m in range(1, 13)]

@@ -91,7 +91,7 @@ def test_unseen_frames_hardly_err_more(effort: int, frames: int) -> None:
     At 64 levels rounding is some 3 % of the spread; cutting was 16 % with 32 frames.
     """
     rng = np.random.default_rng(4)
-    w, v = (rng.normal(size=(n, 16)).astype(np.float32) / np.sqrt(n) for n in (8, 16))
+    w, v = ((rng.normal(size=(n, 16)) / np.sqrt(n)).astype(np.float32) for n in (8, 16))
     proto = model("float[N,8] x", "h = MatMul(x, w) r = Relu(h) y = MatMul(r, v)", w=w, v=v)
     seen, unseen = (rng.normal(size=(n, 8)).astype(np.float32) for n in (frames, 1000))
     given: Any = {"t_max": 64, "target": "reference", "effort": effort}

@@ -9,6 +9,8 @@ import numpy as np
 from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 
+_TIE = 1e-5  # of an element: the rounding of its place decides no tie
+
 
 class Axis(NamedTuple):
     """One axis of a resize: lengths before and after, and the attributes of the operator."""
@@ -100,9 +102,9 @@ def _cubic(distance: Array, a: float) -> Array:
 def _rounded(line: Axis, at: Array) -> Array:
     match line.nearest:
         case "round_prefer_floor":
-            found: Array = np.ceil(at - 0.5)
+            found: Array = np.ceil(at - 0.5 - _TIE)
         case "round_prefer_ceil":
-            found = np.floor(at + 0.5)
+            found = np.floor(at + 0.5 + _TIE)
         case "floor":
             found = np.floor(at)
         case "ceil":
