@@ -19,8 +19,8 @@ from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.passes.base import HIDDEN, Pass
-from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
+from qcompiler.passes.calibration.steady_tops import SteadyTops
 from qcompiler.passes.folding.channel_scales import commutes, equal_name, scaled_nodes, scales_back
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import largest_by_channel, parameters
@@ -81,7 +81,7 @@ class Equalize(Pass):
     ) -> dict[str, Array]:
         seen = {name: measured_name(graph, value) for name, value in chosen.items()}
         rare = {seen[name] for name, group in groups.items() if _is_rectified(group)}
-        samples = {name: ChannelSample(len(data[0]), name in rare) for name in seen.values()}
+        samples = {name: SteadyTops(len(data[0]), name in rare) for name in seen.values()}
         for values in run(graph, data, list(samples), self.progress):
             for name, array in values.items():
                 samples[name].add(np.abs(array) if name in chosen else array)

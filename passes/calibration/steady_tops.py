@@ -1,0 +1,71 @@
+"""Upper ends of channels, of which none is low by chance alone.
+
+The largest of few values is mostly chance: a channel whose scale follows a low one cuts the next
+values. Ends are therefore drawn together, as James and Stein do (Proc. 4th Berkeley Symp. 1, 1961):
+of their variance s^2, of logarithms, the share
+
+    max(0, 1 - d^2 / s^2)
+
+stays, where d^2 is that of chance: the mean squared distance of ends from those of every other
+frame. For averages of n values that is the variance of n. So it is for the largest: in half of all
+cases it is that of the half, else two independent ones differ, by twice the variance. Ends that
+this would lower stay, as those channels weigh most, and levels that are too wide cost less than
+values that are cut.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array
+
+from .channel_ranges import ChannelSample
+from .snap import snapped
+
+
+class SteadyTops:
+    """A sample of every channel of a value, and of every other of so many frames.
+
+    Of a single frame it is every other place. See `ChannelSample` for ``rare``.
+    """
+
+    def __init__(self, frames: int, rare: bool = False) -> None:
+        self._alone = frames == 1
+        self._whole = ChannelSample(frames, rare)
+        self._half = ChannelSample((frames + 1) // 2, rare)
+        self._seen = self._halved = 0  # frames
+
+    def add(self, batch: Array) -> None:
+        """Add a sample of a batch, ``frames x channels x ..``."""
+        self._whole.add(batch)
+        half = batch[self._seen % 2 :: 2]
+        if self._alone:
+            half = batch.reshape(*batch.shape[:2], -1)[:, :, 1::2]
+        if half.size:
+            self._half.add(half)
+            self._halved += len(half)
+        self._seen += len(batch)
+
+    def tops(self, levels: int) -> Array:
+        """See `ChannelSample.tops`; none is low by chance, all alike if nothing is known."""
+        found = self._whole.tops(levels)
+        speaking = found > 0
+        if not speaking.any():
+            return found
+        ends = np.log(found[speaking])
+        middle = ends.mean()
+        share = self._share(found, levels)
+        drawn = snapped(np.exp(middle + share * (ends - middle)))
+        found[speaking] = np.maximum(found[speaking], drawn) if self._halved else drawn
+        return found
+
+    def _share(self, tops: Array, levels: int) -> float:
+        """How much of what these ends differ by is not chance."""
+        half = self._half.tops(levels) if self._halved else np.zeros(len(tops))
+        both = (tops > 0) & (half > 0)
+        if both.sum() < 2:
+            return 0.0
+        ends = np.log(tops[both])
+        spread = float(ends.var(ddof=1))
+        chance = float(np.square(ends - np.log(half[both])).mean())
+        return max(0.0, 1 - chance / spread) if spread > 0 else 0.0
