@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from onnx import helper
 
 from qcompiler.frontend.import_model import import_model
-from qcompiler.ir import UnsupportedModel
+from qcompiler.frontend.importers.elementwise.masks import nodes_of_masks
+from qcompiler.ir import UnsupportedModel, evaluate
 from tests.frontend.test_onnx_backend import node_cases, run
-from tests.support.onnx_models import agrees_in_place, model
+from tests.support.onnx_models import agrees_in_place, model, run_onnx
 
 ROWS = "float[N,4,6] x"
 WEIGHTS = {name: (6, 6) for name in ("wq", "wk", "wv")}
@@ -88,16 +90,79 @@ def test_attention_of_onnx() -> None:
     assert right >= 40  # of those of onnx 1.19; newer ones have more
 
 
+PACKED = {"w": (6, 18), "b": (18,)}
+# name: type and shape of the mask of a sample, nodes, weights
+MASKS: dict[str, tuple[str, tuple[int, ...], str, dict[str, Any]]] = {
+    "keys": (
+        "int32",
+        (4,),
+        f"{PROJECTED} y = MS.MultiHeadAttention<num_heads=2>(q, k, v, , m)",
+        WEIGHTS,
+    ),
+    "queries and keys": (
+        "int32",
+        (4, 4),
+        f"{PROJECTED} y = MS.MultiHeadAttention<num_heads=2>(q, k, v, , m)",
+        WEIGHTS,
+    ),
+    "bias": (
+        "float",
+        (2, 4, 4),
+        f"{PROJECTED} y = MS.MultiHeadAttention<num_heads=2>(q, k, v, , , m)",
+        WEIGHTS,
+    ),
+    "packed": ("int32", (4,), "y = MS.Attention<num_heads=2>(x, w, b, m)", PACKED),
+    "causal": (
+        "int32",
+        (4,),
+        "y = MS.Attention<num_heads=2, unidirectional=1>(x, w, b, m)",
+        PACKED,
+    ),
+    "booleans": (
+        "bool",
+        (1, 4, 4),
+        f"{PROJECTED} y = Attention<q_num_heads=2, kv_num_heads=2, is_causal=1>(q, k, v, m)",
+        WEIGHTS,
+    ),
+    "numbers": (
+        "float",
+        (2, 4, 4),
+        f"{PROJECTED} y = Attention<q_num_heads=2, kv_num_heads=2>(q, k, v, m)",
+        WEIGHTS,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_that_depend_on_data(name: str) -> None:
+    kind, shape, body, weights = MASKS[name]
+    rows = f"{ROWS}, {kind}[N,{','.join(map(str, shape))}] m"
+    proto = model(rows, body.replace("MS.", "com.microsoft."), 23, **weights)
+    proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((20, 4, 6), np.float32)
+    numbers = rng.standard_normal((20, *shape), np.float32)
+    eye = np.eye(4, dtype=np.bool_)  # each query sees itself, or the first
+    shown = (numbers > 0) | (eye[0] if len(shape) == 1 else eye)
+    dtype = {"int32": np.int32, "bool": np.bool_, "float": np.float32}[kind]
+    m = (numbers if kind == "float" else shown).astype(dtype)
+    graph = import_model(proto, None, allow_products=True).graph
+    (found,) = evaluate(graph, x, m.astype(np.float32))
+    np.testing.assert_allclose(found, run_onnx(proto, {"x": x, "m": m})[0], atol=1e-4)
+    assert not nodes_of_masks(graph)
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("y = MS.Attention<num_heads=2>(x, w, , x)", "with a cache or a padding mask"),
+        ("y = MS.Attention<num_heads=2>(x, w, , , x)", "with a cache is"),
+        ("y = MS.Attention<num_heads=2>(x, w, , v)", "with such a padding mask"),
         ("y = MS.Attention<num_heads=2, do_rotary=1>(x, w)", "rotary"),
         ("y = MS.MultiHeadAttention<num_heads=2>(x)", "packed"),
         ("y = MS.GroupQueryAttention<num_heads=2>(x)", "GroupQueryAttention is not supported"),
     ],
 )
 def test_what_is_refused(body: str, reason: str) -> None:
-    proto = fused(body, w=(6, 18))
+    proto = fused(body, w=(6, 18), v=np.ones(4, np.int32))
     with pytest.raises(UnsupportedModel, match=reason):
         import_model(proto, None, True)

@@ -22,6 +22,8 @@ CONSTANTS: dict[str, Any] = {
     "huge": np.float32(1e9),
     "pad": np.array(0),
     "causal": np.where(np.tri(4, 5), np.float32(0), np.float32(LOWEST)),
+    "seen": np.tri(4, 5, dtype=np.bool_),
+    "later": ~np.tri(4, 5, dtype=np.bool_),
     "shape": ints(1, 4, 5),
     "apart": ints(0, 2, 2, 5),
 }
@@ -63,6 +65,17 @@ CASES: dict[str, tuple[str, float, str]] = {
         "bool",
         LOWEST,
         f"{ROW} p = Add(x, causal) a = Where(u, p, c) {BEHIND}",
+    ),
+    "and a causal one": ("bool", LOWEST, f"{ROW} b = And(u, seen) a = Where(b, x, c) {BEHIND}"),
+    "or a later one": (
+        "int64",
+        -np.inf,
+        f"{ROW} b = Equal(u, pad) h = Or(later, b) t = Where(h, c, zero) a = Add(x, t) {BEHIND}",
+    ),
+    "behind a bound": (
+        "int64",
+        LOWEST,
+        f"{ABSENT} t = Mul(r, c) p = Add(x, causal) q = Add(p, t) a = Max(q, c) {BEHIND}",
     ),
     "behind another": (
         "bool",
@@ -168,3 +181,17 @@ def test_a_condition_is_spread_over_what_it_chooses() -> None:
     x, m = given("chosen", 20)
     (found,) = evaluate(import_model(proto, None, True).graph, x, m.astype(np.float32))
     np.testing.assert_allclose(found, np.where(m[:, None], x, -2), atol=1e-6)
+
+
+@pytest.mark.parametrize("op", ["And", "Or", "Xor"])
+@pytest.mark.parametrize("operands", ["u, b", "b, u"])
+@pytest.mark.parametrize("shape", [(5,), (4, 5), (1, 4, 5), (1, 1, 5), (1, 4, 1)])
+def test_logic_with_a_constant_for_each_element(
+    op: str, operands: str, shape: tuple[int, ...]
+) -> None:
+    body = f"{ROW} l = {op}({operands}) f = Cast<to=1>(l) y = Add(f, x)"
+    b = np.random.default_rng(4).random(shape) < 0.5
+    proto = model("float[N,4,5] x, bool[N,5] m", body, 13, b=b, one=ints(1))
+    x, m = given("chosen", 20)
+    (found,) = evaluate(import_model(proto).graph, x, m.astype(np.float32))
+    np.testing.assert_allclose(found, run_onnx(proto, {"x": x, "m": m})[0], atol=1e-6)

@@ -41,10 +41,11 @@ TAKES_INTEGERS = frozenset(
     }
 )
 
-# What reads axes, lengths or positions beside its data: its importer asks for constants there.
+# What reads axes, lengths, positions or masks beside its data: its importer checks these.
 READS_COUNTS = frozenset(
     {
         *("CumSum", "GRU", "LSTM", "Pad", "RNN", "Resize", "RotaryEmbedding", "TopK", "Trilu"),
+        *("Attention", "com.microsoft.Attention", "com.microsoft.MultiHeadAttention"),
         "com.microsoft.RotaryEmbedding",
         *(name for name in LAYERS if name.startswith("Reduce")),
     }

@@ -12,18 +12,18 @@ from qcompiler.frontend.importers.elementwise.arithmetic import behind_masks
 from qcompiler.frontend.importers.elementwise.masks import LOWEST
 from qcompiler.frontend.importers.layers import linear
 from qcompiler.frontend.importers.views.slicing import take_indices
-from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import NodeContext, per_sample
+from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, Function
 from qcompiler.ir.view import Reshape, Transpose
 
+from .attention_masks import behind, constant_mask, masks_of_data, padding_masks, window
 from .matrices import multiplied
 from .softmax import in_spikes
 
-_EXPORT = "export the model without past keys, values and padding masks, for one fixed length"
+_EXPORT = "export the model without past keys and values, for one fixed length"
 
 
 class Heads(NamedTuple):
@@ -35,7 +35,7 @@ class Heads(NamedTuple):
 
 
 def attention(node: NodeContext) -> Value:
-    """Attention of ONNX, with constant masks and without a cache."""
+    """Attention of ONNX, without a cache."""
     _refuse_given(node, range(4, 7))
     q, k, v = (node.activation(index) for index in range(3))
     joined = len(q.type.shape) == 2
@@ -43,16 +43,22 @@ def attention(node: NodeContext) -> Value:
     if joined and min(counts) < 1:
         raise InvalidNode("has no q_num_heads or kv_num_heads")
     heads = Heads(*(_apart(node, x, n) for x, n in zip((q, k, v), counts, strict=True)))
-    behind = 0 if node.integer("is_causal", 0) else node.integer("right_window_size", -1)
+    latest = 0 if node.integer("is_causal", 0) else node.integer("right_window_size", -1)
     ahead = node.integer("left_window_size", -1)
-    mask = _mask(node, 3, heads) + _window(heads, ahead, behind)
-    found = _attended(node, heads, node.real("scale", 0.0), mask, node.real("softcap", 0.0))
+    found = _attended(
+        node,
+        heads,
+        node.real("scale", 0.0),
+        _mask(node, 3, heads, ahead, latest),
+        masks_of_data(node, 3),
+        node.real("softcap", 0.0),
+    )
     return _joined(node, found) if joined else _named(node, found)
 
 
 def multi_head_attention(node: NodeContext) -> Value:
     """MultiHeadAttention of onnxruntime: queries, keys and values are projected already."""
-    _refuse_given(node, (4, *range(6, 10)))
+    _refuse_given(node, range(6, 10))
     count, bias = node.integer("num_heads", 0), node.fixed(3, "bias")
     if node.item(1) is None or node.item(2) is None:
         raise Refused("MultiHeadAttention with packed keys and values is not supported")
@@ -63,12 +69,12 @@ def multi_head_attention(node: NodeContext) -> Value:
         ends = np.cumsum([value.type.shape[-1] for value in values])[:-1]
         parts = np.split(bias, ends)
         values = [_shifted(node, *pair) for pair in zip(values, parts, strict=True)]
-    return _of_onnxruntime(node, Heads(*(_apart(node, value, count) for value in values)), 5)
+    return _of_onnxruntime(node, Heads(*(_apart(node, value, count) for value in values)), 4)
 
 
 def packed_attention(node: NodeContext) -> Value:
     """Attention of onnxruntime: one matrix projects to queries, keys and values."""
-    _refuse_given(node, (3, 4, 6))
+    _refuse_given(node, (4, 6))
     if node.integer("do_rotary", 0):
         raise Refused("com.microsoft.Attention with rotary embeddings is not supported")
     inner = replace(node.within("projected"), inputs=(node.item(0), node.item(1)))
@@ -85,18 +91,19 @@ def packed_attention(node: NodeContext) -> Value:
         for n in range(3)
     )
     count = node.integer("num_heads", 0)
-    return _of_onnxruntime(node, Heads(*(_apart(node, part, count) for part in parts)), 5)
+    return _of_onnxruntime(node, Heads(*(_apart(node, part, count) for part in parts)), 3)
 
 
-def _of_onnxruntime(node: NodeContext, heads: Heads, bias: int) -> Value:
-    behind = 0 if node.integer("unidirectional", 0) else -1
-    mask = _mask(node, bias, heads) + _window(heads, -1, behind)
-    return _joined(node, _attended(node, heads, node.real("scale", 0.0), mask))
+def _of_onnxruntime(node: NodeContext, heads: Heads, padding: int) -> Value:
+    latest = 0 if node.integer("unidirectional", 0) else -1
+    mask = _mask(node, 5, heads, -1, latest)
+    masks = (*padding_masks(node, padding), *masks_of_data(node, 5))
+    return _joined(node, _attended(node, heads, node.real("scale", 0.0), mask, masks))
 
 
 def _refuse_given(node: NodeContext, indices: tuple[int, ...] | range) -> None:
     if any(node.item(index) is not None for index in indices):
-        raise Refused(f"{node.op_type} with a cache or a padding mask is not supported", _EXPORT)
+        raise Refused(f"{node.op_type} with a cache is not supported", _EXPORT)
 
 
 def _shifted(node: NodeContext, x: Value, shift: Array) -> Value:
@@ -128,41 +135,21 @@ def _named(node: NodeContext, heads: Value) -> Value:
     return node.add(Reshape(heads.type.shape), heads)
 
 
-def _mask(node: NodeContext, index: int, heads: Heads) -> Array:
-    """What is added to the scores; hidden where a mask of booleans is false."""
-    known = node.known(index, "mask")
-    if known is None:
-        return np.zeros((), np.float32)
-    given = per_sample(node, _without_axes(known), 3)
-    if given.dtype.kind == "b":
-        given = np.where(given, np.float32(0), np.float32(LOWEST))
-    missing = heads.keys.type.shape[1] - given.shape[-1]
-    if missing > 0:  # what a mask does not cover is hidden
-        pads = [(0, 0)] * (given.ndim - 1) + [(0, missing)]
-        given = np.pad(given, pads, constant_values=LOWEST)
-    found: Array = np.maximum(given.astype(np.float32), np.float32(LOWEST))
-    return found
-
-
-def _without_axes(known: KnownArray) -> KnownArray:
-    """A mask of three axes has none for the batch."""
-    if known.arrays[0].ndim != 3:
-        return known
-    return known.changed(lambda array: array[None], known.name)
-
-
-def _window(heads: Heads, ahead: int, behind: int) -> Array:
-    """Hides keys further ahead of a query, or further behind it, than so many; -1 is no limit."""
-    queries, keys = (np.arange(x.type.shape[1]) for x in heads[:2])
-    further = keys - queries[:, None]
-    hidden = ((ahead >= 0) & (further < -ahead)) | ((behind >= 0) & (further > behind))
-    return np.where(hidden, np.float32(LOWEST), np.float32(0))
+def _mask(node: NodeContext, index: int, heads: Heads, ahead: int, latest: int) -> Array:
+    """What is added to scores: an operand, and a window."""
+    queries, keys = (x.type.shape[1] for x in heads[:2])
+    return constant_mask(node, index, keys) + window(queries, keys, ahead, latest)
 
 
 def _attended(
-    node: NodeContext, heads: Heads, scale: float, mask: Array, softcap: float = 0.0
+    node: NodeContext,
+    heads: Heads,
+    scale: float,
+    mask: Array,
+    masks: tuple[Value, ...],
+    softcap: float = 0.0,
 ) -> Value:
-    """Values, mixed by the softmax of the products of queries and keys."""
+    """Values, mixed by the softmax of the products of queries and keys behind ``masks``."""
     q, k, v = heads
     count = q.type.shape[0]
     if count % k.type.shape[0] or k.type.shape[0] != v.type.shape[0]:
@@ -177,6 +164,8 @@ def _attended(
         scores = node.part("capped", Function(f"x {softcap!r} / tanh {softcap!r} *"), scores)
     mask = mask.reshape((1,) * (3 - mask.ndim) + mask.shape)
     scores = behind_masks(node.within("masked"), [(scores, 1.0)], mask)
+    for at, of_data in enumerate(masks):
+        scores = behind(node.within(f"padded{at}"), scores, of_data)
     shares = in_spikes(node.within("shares"), scores, 2, False)
     seeing = (mask > LOWEST).any(axis=2, keepdims=True)  # a query that sees no key gives zeros
     return multiplied(

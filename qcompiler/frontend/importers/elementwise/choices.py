@@ -6,12 +6,13 @@ from dataclasses import replace
 from functools import reduce
 
 import numpy as np
-from onnx import helper
+from onnx import TensorProto, helper
 
 from qcompiler.frontend.importers.views.movement import scatter_or_where
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext, per_sample
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
+from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import AbstractValue, Masked
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Function
@@ -78,11 +79,24 @@ def logic(node: NodeContext) -> Value:
     sides = [formula for _, formula in found]
     for item in node.inputs:
         if isinstance(item, KnownArray):
-            array = per_sample(node, item, len(root.type.shape))
+            array, shape = constant_for(node, real(item), values[0])
             if array.size != 1:
-                raise Refused(f"{node.op_type} with several constants is not supported")
+                return _with_each(node, spread(node, values[0], shape), array)
             sides.append(repr(float(array.reshape(-1)[0])))
     return boolean(node, root, _LOGIC[node.op_type].format(*sides))
+
+
+def _with_each(node: NodeContext, x: Value, chosen: Array) -> Value:
+    """And, Or or Xor of a condition and a constant for each element: what it is times, and more."""
+    none = np.zeros_like(chosen)
+    scale, shift = {
+        "And": (chosen, none),
+        "Or": (1 - chosen, chosen),
+        "Xor": (1 - 2 * chosen, chosen),
+    }[node.op_type]
+    found = node.add(Affine(), x, node.constant("scale", scale), node.constant("shift", shift))
+    node.scope.kinds[found.name] = TensorProto.BOOL
+    return found
 
 
 def where(node: NodeContext) -> Value:

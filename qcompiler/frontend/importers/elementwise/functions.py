@@ -18,6 +18,7 @@ from qcompiler.ir.ann import Add, Clip
 from .activations import constant_and_value, constant_for, scaled_by, spread
 from .arithmetic import affine, difference
 from .formulas import apply_formula
+from .masks import ABSENT, LOWEST, without_mask
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
 GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
@@ -182,6 +183,10 @@ def _larger(node: NodeContext, a: Value, b: Value) -> Value:
 
 
 def _bounded(node: NodeContext, x: Value, bound: Array) -> Value:
+    highest = bound.max(initial=-np.inf)
+    masked = highest <= ABSENT and without_mask(node, x)
+    if node.op_type == "Max" and (masked or highest <= LOWEST):
+        return x  # masks hide the same with any of their numbers
     if bound.size == 1:
         number = float(bound.reshape(-1)[0])
         return node.part("bound", Clip(number) if node.op_type == "Max" else Clip(None, number), x)
