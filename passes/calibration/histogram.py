@@ -140,7 +140,16 @@ class Histogram:
             return self._within(low, high)
         best, least = (float(pairs[chosen, 0]), float(pairs[chosen, 1])), errors[chosen]
         if reaches:
-            best = reaching(best, (self.tops, self.bottoms), levels, low, high, pivot)
+            peaks, all_of = (self.tops, self.bottoms), measured.running[0, -1]
+            best = reaching(
+                best,
+                peaks,
+                levels,
+                low,
+                high,
+                pivot,
+                lambda ends: float(measured.of(np.array([ends]), levels)[0] / all_of),
+            )
         if low is None and high is None and self.low < 0 < self.high:
             wider = _with_ends_as_levels(self.low, self.high, levels)
             if float(measured.of(np.array([wider]), levels)[0]) < _WORTH * least:

@@ -16,7 +16,9 @@ the distance a from its middle is exponential with e, and becomes steeper: it co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,9 +26,10 @@ from qcompiler.ir import Range
 from qcompiler.ir.kernels import Array
 
 from .grid import are_whole
+from .snap import clearly_less
 
 _GATHERED = 1e-3  # of the range: a smaller excess is that of values that gather at their end
-_CUT = 1 / 16  # of a range: ends that cut more than a search is coarse stay
+_COARSE = 1 / 16  # of a range, as a search for its ends: what they cut more is on purpose
 _KEPT = 4
 
 
@@ -76,6 +79,50 @@ class Peaks:
         return are_whole(self._kept)
 
 
+class Tail(NamedTuple):
+    """Where the next value of each channel may lie: the largest so far, and by what it exceeds it.
+
+    ``distance`` is that of the largest of all from the middle of the values.
+    """
+
+    first: Array
+    excess: float
+    each: int
+    distance: float
+
+    @staticmethod
+    def of(peaks: Peaks, lowest: Peaks, middle: float, width: float) -> Tail | None:
+        """That of peaks; ``lowest`` are those of the negative values. None if there is no tail.
+
+        Integers are not a sample of something continuous.
+        """
+        excesses = peaks.excess(middle)
+        varies = (peaks.first > -lowest.first) | (excesses > 0)
+        if not varies.any() or (peaks.are_whole and lowest.are_whole):
+            return None
+        first, excess = peaks.first[varies], float(excesses[varies].mean())
+        distance = abs(float(peaks.first.max()) - peaks.sign * middle)
+        return Tail(first, excess, peaks.each, distance) if excess > _GATHERED * width else None
+
+    def reach(self, width: float, levels: int) -> float:
+        """How far a range of this width should reach above the largest of all values."""
+        share = float(np.exp((self.first - self.first.max()) / self.excess).mean())
+        worth = 12 * levels**2 * self.excess * share / ((self.each + 1) * width)
+        farther = self.excess * log(max(worth, 1.0))
+        return sqrt(self.distance * (self.distance + 2 * farther)) - self.distance
+
+    def missed(self, end: float) -> float:
+        """The mean squared error of cutting values at an end that those seen do not show.
+
+        It is that of the next value by the number of values. The farther an end lies below the
+        largest, the more of those seen are cut there, and show it themselves.
+        """
+        far: Array = np.abs(end - self.first)
+        if self.distance:
+            far = far + far**2 / (2 * self.distance)
+        return 2 * self.excess**2 * float(np.exp(-far / self.excess).mean()) / (self.each + 1)
+
+
 def reaching(
     bounds: Range,
     peaks: tuple[Peaks, Peaks],
@@ -83,38 +130,37 @@ def reaching(
     low: float | None,
     high: float | None,
     middle: float,
+    error: Callable[[Range], float],
 ) -> Range:
     """A range that reaches for the next value, within the bounds of a clip.
 
-    ``peaks`` are the highest and the lowest values, ``middle`` is that of all.
+    ``peaks`` are the highest and the lowest values, ``middle`` is that of all. A range that cuts
+    values reaches if its ``error``, the mean square, and that of the next value are less then.
     """
     tops, bottoms = peaks
     bottom, top = bounds
-    width, lowest, highest = top - bottom, -float(bottoms.first.max()), float(tops.first.max())
-    room = 0.0 if low is not None else reach_of(bottoms, tops, middle, width, levels)
-    if room and bottom - lowest <= _CUT * width:
-        bottom = min(bottom, lowest - room)
-    room = reach_of(tops, bottoms, middle, width, levels)
-    if room and highest - top <= _CUT * width:
-        top = max(top, highest + room)
+    width = top - bottom
+    lowest, highest = Tail.of(bottoms, tops, middle, width), Tail.of(tops, bottoms, middle, width)
+    if lowest and low is None:
+        bottom = -_reached(-bottom, lowest, width, levels, lambda end: error((-end, top)))
+    if highest:
+        top = _reached(top, highest, width, levels, lambda end: error((bottom, end)))
     return bottom, top if high is None else max(min(top, high), bounds[1])
 
 
-def reach_of(peaks: Peaks, lowest: Peaks, middle: float, width: float, levels: int) -> float:
-    """How far a range of this width should reach above the largest of all values; 0 if not.
+def _reached(
+    end: float, tail: Tail, width: float, levels: int, error: Callable[[float], float]
+) -> float:
+    """An upper end, or one that reaches for the next value."""
+    seen = float(tail.first.max())
+    farther = max(end, seen + tail.reach(width, levels))
+    if seen - end <= _COARSE * width:
+        return farther
+    now, then = (error(one) + tail.missed(one) for one in (end, farther))
+    return farther if clearly_less(then, now) else end
 
-    ``lowest`` are the peaks of the negative values, ``middle`` is that of the values. Integers are
-    not a sample of something continuous.
-    """
-    excesses = peaks.excess(middle)
-    varies = (peaks.first > -lowest.first) | (excesses > 0)
-    if not varies.any() or (peaks.are_whole and lowest.are_whole):
-        return 0.0
-    first, excess = peaks.first[varies], float(excesses[varies].mean())
-    if excess <= _GATHERED * width:
-        return 0.0
-    top = float(peaks.first.max())
-    share = float(np.exp((first - top) / excess).mean())
-    worth = 12 * levels**2 * excess * share / ((peaks.each + 1) * width)
-    distance, farther = abs(top - peaks.sign * middle), excess * log(max(worth, 1.0))
-    return sqrt(distance * (distance + 2 * farther)) - distance
+
+def reach_of(peaks: Peaks, lowest: Peaks, middle: float, width: float, levels: int) -> float:
+    """How far a range of this width should reach above the largest of all values; 0 if not."""
+    tail = Tail.of(peaks, lowest, middle, width)
+    return tail.reach(width, levels) if tail else 0.0

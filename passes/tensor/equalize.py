@@ -19,8 +19,8 @@ from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.passes.base import HIDDEN, Pass
+from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
-from qcompiler.passes.calibration.steady_tops import SteadyTops
 from qcompiler.passes.folding.channel_scales import commutes, equal_name, scaled_nodes, scales_back
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import largest_by_channel, parameters
@@ -31,7 +31,9 @@ from .centre import centred
 from .centre_layers import with_centred_layers
 from .fold_linear import FoldLinear
 from .measured_values import measured_name
+from .steady_tops import SteadyTops
 
+_MANY = 1000  # frames: ends of channels hardly depend on chance any more, see few_frames.py
 _QUIET = 0.25  # smallest scale, relative to the median: nearly silent channels get no finer levels
 _HEAVY = 4.0  # weights, by the median, from which quiet channels have smaller scales still
 _STEEPEST = 64.0  # weights over scales, by the median, up to which scales may be small
@@ -81,7 +83,11 @@ class Equalize(Pass):
     ) -> dict[str, Array]:
         seen = {name: measured_name(graph, value) for name, value in chosen.items()}
         rare = {seen[name] for name, group in groups.items() if _is_rectified(group)}
-        samples = {name: SteadyTops(len(data[0]), name in rare) for name in seen.values()}
+        layers = {seen[name] for name in groups} if len(data[0]) < _MANY else set()
+        samples: dict[str, ChannelSample | SteadyTops] = {
+            name: (SteadyTops if name in layers else ChannelSample)(len(data[0]), name in rare)
+            for name in seen.values()
+        }
         for values in run(graph, data, list(samples), self.progress):
             for name, array in values.items():
                 samples[name].add(np.abs(array) if name in chosen else array)

@@ -1,4 +1,4 @@
-"""Upper ends of channels, of which none is low by chance alone.
+"""Upper ends of channels, as far apart as calibration can tell.
 
 The largest of few values is mostly chance: a channel whose scale follows a low one cuts the next
 values. Ends are therefore drawn together, as James and Stein do (Proc. 4th Berkeley Symp. 1, 1961):
@@ -8,9 +8,9 @@ of their variance s^2, of logarithms, the share
 
 stays, where d^2 is that of chance: the mean squared distance of ends from those of every other
 frame. For averages of n values that is the variance of n. So it is for the largest: in half of all
-cases it is that of the half, else two independent ones differ, by twice the variance. Ends that
-this would lower stay, as those channels weigh most, and levels that are too wide cost less than
-values that are cut.
+cases it is that of the half, else two independent ones differ, by twice the variance. High ends
+are drawn half as far: one that is too low cuts values, which costs more than levels that are too
+wide.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from __future__ import annotations
 import numpy as np
 
 from qcompiler.ir.kernels import Array
-
-from .channel_ranges import ChannelSample
-from .snap import snapped
+from qcompiler.passes.calibration.channel_ranges import ChannelSample
+from qcompiler.passes.calibration.snap import snapped
 
 
 class SteadyTops:
@@ -47,16 +46,16 @@ class SteadyTops:
         self._seen += len(batch)
 
     def tops(self, levels: int) -> Array:
-        """See `ChannelSample.tops`; none is low by chance, all alike if nothing is known."""
+        """See `ChannelSample.tops`; those of frames that tell nothing are alike."""
         found = self._whole.tops(levels)
         speaking = found > 0
         if not speaking.any():
             return found
-        ends = np.log(found[speaking])
+        ends, share = np.log(found[speaking]), self._share(found, levels)
         middle = ends.mean()
-        share = self._share(found, levels)
-        drawn = snapped(np.exp(middle + share * (ends - middle)))
-        found[speaking] = np.maximum(found[speaking], drawn) if self._halved else drawn
+        of_high = (1 + share) / 2 if self._halved else share
+        apart = (ends - middle) * np.where(ends > middle, of_high, share)
+        found[speaking] = snapped(np.exp(middle + apart))
         return found
 
     def _share(self, tops: Array, levels: int) -> float:
