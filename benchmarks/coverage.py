@@ -27,7 +27,7 @@ import numpy as np
 
 import qcompiler
 from qcompiler.comparison.calibrated_levels import least_error
-from qcompiler.comparison.level_errors import LevelCounts
+from qcompiler.comparison.errors.level_errors import LevelCounts
 from qcompiler.data import Data
 from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.frontend.import_model import import_model

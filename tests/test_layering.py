@@ -228,12 +228,14 @@ ROOMS = {
         "qcompiler/manifest",
     },
     "qcompiler/comparison": {
+        "qcompiler/comparison/errors",
         "qcompiler/data",
         "qcompiler/explain/causes",
         "qcompiler/explain/measure",
         "qcompiler/frontend",
         "qcompiler/frontend/model",
     },
+    "qcompiler/comparison/errors": set(),
     "qcompiler/compilation": {
         "qcompiler",
         "qcompiler/comparison",

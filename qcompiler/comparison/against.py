@@ -13,9 +13,9 @@ from qcompiler.data.scores import predictions
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
 
-from .judge import TOLERATED, Explained, noisy_parts, on
-from .level_errors import LevelCounts
-from .output_error import OutputError, output_error
+from .errors.judge import TOLERATED, Explained, noisy_parts, on
+from .errors.level_errors import LevelCounts
+from .errors.output_error import OutputError, output_error
 
 _FEWEST = 8  # frames that tell what an error is
 _CUT = 0.01  # share of more values that saturate, which is a cause

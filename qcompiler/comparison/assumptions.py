@@ -15,7 +15,7 @@ from qcompiler.frontend.import_model import Imported
 from qcompiler.ir import Diagnostic, InvalidModel
 
 from .compared_outputs import spread_frames, values
-from .output_error import output_error
+from .errors.output_error import output_error
 
 _ALIKE = 0.01  # of the spread of an output
 

@@ -20,7 +20,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.tensor.fold_linear import FoldLinear
 
-from .level_errors import Ends, LevelCounts, Walk
+from .errors.level_errors import Ends, LevelCounts, Walk
 
 Error: TypeAlias = Callable[[Sequence[Array]], float]  # of all outputs of a graph
 _SPIKES = ":result"  # behind the names of values that spike; operands of products have none

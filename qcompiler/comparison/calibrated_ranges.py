@@ -17,7 +17,7 @@ from qcompiler.explain.causes.coded_input import CodedInput
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
 
-from .judge import on
+from .errors.judge import on
 
 _BEYOND = 0.05  # share of an input's new values: what a range of least squared error cuts is less
 _FEW = 3  # frames, by which half of an output's new values lie beyond those that are seen

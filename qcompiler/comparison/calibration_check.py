@@ -19,7 +19,8 @@ from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 from .calibrated_ranges import few_frames, outliers
 from .compared_outputs import compared_outputs, spread_frames
 from .crossed_jumps import CrossedJump, crossed_jump
-from .judge import CROSSED, Causes, constant
+from .errors.judge import constant
+from .errors.output_causes import CROSSED, Causes
 from .judged import Judged, judged
 from .model_inputs import ModelInputs
 from .program_inputs import coded_inputs

@@ -20,7 +20,7 @@ from qcompiler.passes.activations.jumps import jumps_of
 from qcompiler.passes.tensor.fold_linear import FoldLinear
 
 from . import compared_outputs
-from .level_errors import LevelCounts, Walk
+from .errors.level_errors import LevelCounts, Walk
 
 _LEAST = 1e-3  # of what a function spans, by which it jumps
 _NEAR = 1e-6  # of the largest number, within which single precision puts values on a jump

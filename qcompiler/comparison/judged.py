@@ -14,9 +14,10 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import View
 
 from .compared_outputs import Compared
-from .judge import TOLERATED, Causes, Explained, noise, on, unexplained
-from .level_errors import LevelCounts, values_in_levels
-from .output_error import OutputError, output_error
+from .errors.judge import TOLERATED, Explained, noise, on, unexplained
+from .errors.level_errors import LevelCounts, values_in_levels
+from .errors.output_causes import Causes
+from .errors.output_error import OutputError, output_error
 
 _FINEST = 1 << 20  # levels: as good as none
 _HARDLY = 0.6  # of an error, that is left without its cause

@@ -11,8 +11,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.prologue import run_prologue
 
 from .compared_outputs import compared_outputs, spread_frames
-from .judge import TOLERATED
-from .output_error import output_error
+from .errors.judge import TOLERATED
+from .errors.output_error import output_error
 
 _FRAMES = 256
 _CALIBRATE = "give calibration data, whose rows tell the ranges (--calibration)"

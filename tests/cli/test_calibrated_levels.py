@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.comparison.calibrated_levels import CalibratedWalk, least_error
-from qcompiler.comparison.level_errors import LevelCounts
+from qcompiler.comparison.errors.level_errors import LevelCounts
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Graph
 from tests.support.onnx_models import model

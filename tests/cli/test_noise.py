@@ -17,9 +17,10 @@ from qcompiler.backends.program.program import Program
 from qcompiler.cli.compiling import qcompile
 from qcompiler.cli.running import qrun
 from qcompiler.comparison.against import compare_with_model
-from qcompiler.comparison.judge import TOLERATED, Causes, Explained, noise, noisy_parts
-from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
-from qcompiler.comparison.output_error import output_error
+from qcompiler.comparison.errors.judge import TOLERATED, Explained, noise, noisy_parts
+from qcompiler.comparison.errors.level_errors import LevelCounts, values_in_levels
+from qcompiler.comparison.errors.output_causes import Causes
+from qcompiler.comparison.errors.output_error import output_error
 from qcompiler.compilation.keywords import in_keywords
 from qcompiler.data.scores import near_guessing, predictions
 from qcompiler.frontend.import_model import import_model

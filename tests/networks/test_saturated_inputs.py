@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.comparison.judge import TOLERATED
+from qcompiler.comparison.errors.judge import TOLERATED
 from tests.support.onnx_models import model, run_onnx
 
 SCALE = np.float32(0.01)

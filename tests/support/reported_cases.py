@@ -19,7 +19,7 @@ from qcompiler import data
 from qcompiler.api import inputs_of
 from qcompiler.backends.program.program import Program
 from qcompiler.comparison.compared_outputs import compared_outputs
-from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
+from qcompiler.comparison.errors.level_errors import LevelCounts, values_in_levels
 from qcompiler.frontend.import_model import Preprocessing, import_model
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 from tests.support.onnx_models import Array

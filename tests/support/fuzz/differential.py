@@ -28,7 +28,7 @@ import onnx
 
 import qcompiler
 from qcompiler.comparison.against import compare_with_model
-from qcompiler.comparison.judge import TOLERATED
+from qcompiler.comparison.errors.judge import TOLERATED
 from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import CompileError, evaluate
