@@ -11,9 +11,9 @@ from onnx import helper
 
 from qcompiler.ir import Constant, Op, Operand, Value, size
 
-from .constant_folding import PROBES, KnownArray
+from .constant_folding import KnownArray
 from .folding_limits import beyond
-from .node_errors import InvalidNode, MixesBatch, Refused, differs
+from .node_errors import InvalidNode, Refused
 from .onnx_tensor import Array
 from .placement import Placement
 from .scope import AbstractValue, Scope, Shape
@@ -164,46 +164,6 @@ def fixed(known: KnownArray, op_type: str, what: str) -> Array:
 
 def _depends(what: str) -> str:
     return "depend" if what in _PLURALS else "depends"
-
-
-def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
-    """A constant operand without its batch axis, if it has ``rank`` axes beside that.
-
-    Arrays with fewer axes are given as they are. Refused if they are of more, or samples differ. A
-    model of open batch size may hold them for as many samples as it was exported with.
-    """
-    array = known.arrays[0]
-    if array.ndim > rank + 1:
-        grows = f"{node.op_type} with a constant that adds axes to the value is not supported"
-        raise MixesBatch(grows)
-    if array.ndim <= rank:
-        return fixed(known, node.op_type, "constant")
-    exported = node.scope.probes == PROBES and known.fixed is not None
-    for found, probe in zip(known.arrays, node.scope.probes, strict=True):
-        if not (exported or len(found) in (1, probe)) or not repeats(found, array[:1]):
-            raise differs(f"the constant of {node.op_type}")
-    first: Array = array[0]
-    return first
-
-
-def of_any_batch(node: NodeContext, known: KnownArray, axis: int = 0) -> KnownArray:
-    """A constant with an axis of samples, which in a model of open batch size has any length.
-
-    Refused if it is of some samples that differ.
-    """
-    array = known.fixed
-    if node.scope.probes != PROBES or array is None or not array.shape[axis]:
-        return known
-    row = array.take([0], axis)
-    if not repeats(array, row):
-        raise differs(f"the constant of {node.op_type}")
-    return KnownArray(tuple(row.repeat(probe, axis) for probe in PROBES), known.name)
-
-
-def repeats(array: Array, row: Array) -> bool:
-    """Whether all rows of an array are this one; NaN counts as equal to itself."""
-    nan = array.dtype.kind == "f"
-    return np.array_equal(array, np.broadcast_to(row, array.shape), equal_nan=nan)
 
 
 def float32(data: Array, name: str) -> Array:

@@ -11,9 +11,10 @@ from qcompiler.frontend.importers.elementwise.arithmetic import add
 from qcompiler.frontend.importers.elementwise.choices import where
 from qcompiler.frontend.importers.elementwise.masks import LOWEST
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import NodeContext, per_sample
+from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.sample_constants import per_sample
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape
 

@@ -14,9 +14,10 @@ from qcompiler.frontend.importers.layers.einsum import terms_of
 from qcompiler.frontend.importers.layers.pooling import reduced
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import NodeContext, float32, per_sample
+from qcompiler.frontend.model.node_context import NodeContext, float32
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.placement import WHOLE
+from qcompiler.frontend.model.sample_constants import per_sample
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine
 from qcompiler.ir.view import Reshape, Transpose

@@ -7,9 +7,10 @@ import numpy as np
 from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.views.slicing import take_indices
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import NodeContext, float32, per_sample
+from qcompiler.frontend.model.node_context import NodeContext, float32
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.sample_constants import per_sample
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add
 

@@ -10,9 +10,10 @@ from onnx import TensorProto, helper
 
 from qcompiler.frontend.importers.views.movement import scatter_or_where
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import NodeContext, per_sample
+from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.sample_constants import per_sample
 from qcompiler.frontend.model.scope import AbstractValue, Masked
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Function

@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import NodeContext, per_sample
+from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.sample_constants import per_sample
 from qcompiler.frontend.model.scope import AbstractValue, Masked
 from qcompiler.ir import Constant, Graph, Node, Tensor, Value
 from qcompiler.ir.ann import Affine, Function

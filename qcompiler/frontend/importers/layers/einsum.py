@@ -10,9 +10,10 @@ import numpy as np
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
 from qcompiler.frontend.importers.views.slicing import take_indices
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import NodeContext, float32, per_sample
+from qcompiler.frontend.model.node_context import NodeContext, float32
 from qcompiler.frontend.model.node_errors import InvalidNode, MixesBatch, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.sample_constants import per_sample
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Conv, SumPool
 from qcompiler.ir.view import Reshape, Transpose

@@ -8,9 +8,10 @@ import numpy as np
 from onnx import helper
 
 from qcompiler.frontend.model.constant_folding import PROBES, KnownArray, TooLarge, compute
-from qcompiler.frontend.model.node_context import NodeContext, of_any_batch
+from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused, fixes_batch
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.sample_constants import of_any_batch
 from qcompiler.ir import Value, size
 from qcompiler.ir.ann import Affine, Pad
 from qcompiler.ir.index_maps import Arrangement, arrangements
