@@ -27,7 +27,7 @@ from tests.support.spiking import same_spikes
 from tests.support.surrounded import before_layers, behind_layers
 
 # Which of every six cases a part has; the first is short, and runs on every version of Python.
-_PARTS = ((0,), (1, 2), (3, 4, 5))
+_PARTS = ((0,), (1, 2, 3, 4, 5))
 _TURN = 6
 _SETTINGS = [("reference", 1), ("loihi", 1), ("reference", 0), ("loihi", 0), ("reference", 2)]
 _MOST = 500  # elements of all tensors of a case
