@@ -33,7 +33,10 @@ def printable(text: str, keep: str = "\n\t") -> str:
 
 def kind_and_text(error: BaseException) -> str:
     """An exception as the last line of its traceback has it."""
-    text = str(error)
+    try:
+        text = str(error)
+    except Exception:  # of a user's class
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -35,9 +35,15 @@ class Constant:
     An array that can be written is copied, so that the content stays as it is.
     """
 
+    name: str
+    data: NDArray[Any]
+
     def __init__(self, name: str, data: NDArray[Any]) -> None:
-        self.name = name
-        self.data = _frozen(np.asarray(data))
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "data", _frozen(np.asarray(data)))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Constant is read-only: make a new one with another {name}")
 
     @property
     def type(self) -> Tensor:
@@ -76,7 +82,7 @@ def _frozen(data: NDArray[Any]) -> NDArray[Any]:
     if owner is not None and not isinstance(owner, bytes | mmap):  # numpy maps files that it reads
         data = data.copy("K")  # transposed as it was: the last bits of products depend on it
         data.flags.writeable = False
-    return data
+    return data.view()  # of which nobody can lift the flag
 
 
 Operand: TypeAlias = Value | Constant

@@ -28,6 +28,11 @@ class Op:
 
     mnemonic: ClassVar[str]
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, tuple | np.generic):
+                object.__setattr__(self, name, plain(value))
+
     def infer(self, *operands: Type) -> Type:
         """Return the type of the result, without range; ValueError if the operands do not fit."""
         raise NotImplementedError
@@ -35,7 +40,7 @@ class Op:
     def attributes(self) -> dict[str, Attribute]:
         """Attributes that differ from their defaults, in order of declaration."""
         return {
-            field.name: plain(getattr(self, field.name))
+            field.name: getattr(self, field.name)
             for field in fields(self)
             if getattr(self, field.name) != field.default
         }

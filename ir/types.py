@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
+from numbers import Real
 from typing import Literal, TypeAlias
 
 Range: TypeAlias = tuple[float, float]
 Coding: TypeAlias = Literal["one-spike", "silent", "burst"]  # see `ir.spiking.codes`
 
+LARGEST_REAL = 1e39  # magnitude of real numbers
 _MOST_LEVELS = 1 << 16
 _MOST_DIGITS = 16
 _FARTHEST = 1 << 40  # levels from the lowest to zero
@@ -19,12 +21,29 @@ _FINEST, _COARSEST = 1e-30, 1e30  # scales whose inverse single precision can ho
 
 
 def _check_levels(t_max: int) -> None:
+    if type(t_max) is not int:
+        raise ValueError(f"t_max must be an int, not {t_max!r:.60}")
     if not 2 <= t_max <= _MOST_LEVELS:
         raise ValueError(f"t_max must be between 2 and {_MOST_LEVELS}, not {t_max}")
 
 
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if not isinstance(shape, tuple) or any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError(f"a shape is a tuple of ints of 0 or more, not {shape!r:.60}")
+
+
+def _check_range(bounds: Range) -> None:
+    fits = isinstance(bounds, tuple) and len(bounds) == 2
+    if not fits or not all(isinstance(bound, Real) for bound in bounds):
+        raise ValueError(f"a range is a tuple of two numbers, not {bounds!r:.60}")
+    if not -LARGEST_REAL <= bounds[0] <= bounds[1] <= LARGEST_REAL:
+        raise ValueError(f"invalid range from {bounds[0]} to {bounds[1]}")
+
+
 def check_digits(digits: int) -> None:
     """Raise ValueError unless the number of digits is supported."""
+    if type(digits) is not int:
+        raise ValueError(f"digits must be an int, not {digits!r:.60}")
     if not 1 <= digits <= _MOST_DIGITS:
         raise ValueError(f"digits must be between 1 and {_MOST_DIGITS}, not {digits}")
 
@@ -49,7 +68,10 @@ class Tensor:
     digits: int = 1
 
     def __post_init__(self) -> None:
+        _check_shape(self.shape)
         check_digits(self.digits)
+        if self.range is not None:
+            _check_range(self.range)
         if self.t_max is not None:
             _check_levels(self.t_max)
             _check_levels(self.t_max**self.digits)
@@ -82,6 +104,7 @@ class Spikes:
     coding: Coding = "one-spike"
 
     def __post_init__(self) -> None:
+        _check_shape(self.shape)
         _check_levels(self.t_max)
         if not _FINEST <= self.scale <= _COARSEST:
             raise ValueError(f"scale must be positive and finite, not {self.scale}")
@@ -110,6 +133,9 @@ class Current:
     """Synaptic input to a population, in the integer units of the weights."""
 
     shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_shape(self.shape)
 
     def __str__(self) -> str:
         return f"current[{show_shape(self.shape)}]"

@@ -13,6 +13,7 @@ from .builder import infer
 from .diagnostics import Diagnostic, InvalidGraph, blamed, raise_if_any
 from .formats.graph_parts import ill_made
 from .graph import Constant, Graph, Value
+from .types import size
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ def _wired(graph: Graph) -> Iterator[Diagnostic]:
     """What is wrong between the parts of a graph that is made of the right ones."""
     yield from _twice((value.name for value in graph.inputs), "inputs are named %")
     yield from _twice(graph.output_names, "outputs are named ")
+    made = ((node.result, node.origin) for node in graph.nodes)
+    for value, origin in (*((value, ()) for value in graph.inputs), *made):
+        if not size(value.type):
+            yield Diagnostic(f"%{value.name} has no elements", origin)
     known: dict[str, Value] = {value.name: value for value in graph.inputs}
     constants: dict[str, Constant] = {}
     for node in graph.nodes:

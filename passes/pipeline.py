@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
 from qcompiler.ir import CompileError, Graph, PipelineError, verify
-from qcompiler.ir.diagnostics import blamed
+from qcompiler.ir.diagnostics import blamed, is_ours
 from qcompiler.ir.memory import give_back
 from qcompiler.ir.verify import verify_invariants
 
 from .base import Pass
 from .built_in import BUILT_IN
-from .pipeline_text import Finder, Names, Parser
+from .pipeline_text import Finder, Names, Parser, filled_in
 
 Watcher: TypeAlias = Callable[[Pass, Graph], None]
 
@@ -52,8 +52,10 @@ class Pipeline:
 
         ``find`` looks a name up and returns the class or None (default: the built-in passes), of
         those that ``names`` gives; ``package.module:ClassName`` is imported. ``defaults`` fill
-        options that the text leaves out, in every pass that has them. Raises PipelineError with the
-        column of the fault, and for what is no text.
+        options that the text leaves out: in every pass that has them, but in passes that are not
+        ours only those that every pass may share, such as ``t_max``. A default named
+        ``pass.option`` is for that pass alone. Raises PipelineError with the column of the fault,
+        and for what is no text.
         """
         return Pipeline(tuple(Parser(text, find or built_in, names, defaults or {}).passes()))
 
@@ -61,10 +63,11 @@ class Pipeline:
         """The same passes, with options that text cannot hold, such as calibration data."""
 
         def fill(step: Pass) -> Pass:
-            hidden = (f.name for f in fields(step) if not f.metadata.get("text", True))
-            filled = {n: options[n] for n in hidden if n in options and getattr(step, n) is None}
+            hidden = {f.name for f in fields(step) if not f.metadata.get("text", True)}
+            open_ = {name for name in hidden if getattr(step, name) is None}
+            filled = filled_in(type(step), options)
             with _blamed(step):
-                return replace(step, **filled)
+                return replace(step, **{name: filled[name] for name in open_ & filled.keys()})
 
         return Pipeline(tuple(map(fill, self.passes)))
 
@@ -107,7 +110,8 @@ def _check_named(step: Pass) -> None:
 
 def _applied(step: Pass, graph: Graph) -> Graph:
     """What a pass makes of a graph; PipelineError for the faults of passes that are not ours."""
-    with _blamed(step):
+    heading = nullcontext() if is_ours(step) else _told(f"the pass {step.name} refuses the network")
+    with _blamed(step), heading:
         found = step(graph)
     if not isinstance(found, Graph):
         raise PipelineError(f"the pass {step.name} returns no Graph, but {type(found).__name__}")

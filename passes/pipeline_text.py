@@ -10,7 +10,7 @@ from dataclasses import MISSING, fields
 from typing import Any, NoReturn, TypeAlias
 
 from qcompiler.ir import PipelineError
-from qcompiler.ir.diagnostics import kind_and_text
+from qcompiler.ir.diagnostics import is_ours, kind_and_text
 
 from .base import Pass
 
@@ -19,6 +19,22 @@ Names: TypeAlias = Callable[[], Iterable[str]]
 
 _PASS = re.compile(r"\s*([\w.:-]+)\s*(?:\{([^{}]*)\})?\s*")
 _OPTION = re.compile(r"\s*(\w+)=([^\s,]+)\s*,?")
+
+
+# What is filled into passes of the user, too; other names may mean something else there.
+_OPEN = ("t_max", "weight_bits", "effort", "slices", "proved", "calibration")
+
+
+def filled_in(kind: type[Pass], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What of some options a pass takes: those of its fields, or of ``pass.field`` for it alone."""
+    found: dict[str, Any] = {}
+    for name in (field.name for field in fields(kind)):
+        own = f"{getattr(kind, 'name', '')}.{name}"
+        if is_ours(kind) and own in options:
+            found[name] = options[own]
+        elif name in options and (is_ours(kind) or name in _OPEN):
+            found[name] = options[name]
+    return found
 
 
 class Parser:
@@ -52,7 +68,7 @@ class Parser:
 
     def _build(self, found: re.Match[str]) -> Pass:
         kind = self._lookup(found[1], found.start(1))
-        filled = {f.name: self.defaults[f.name] for f in fields(kind) if f.name in self.defaults}
+        filled = filled_in(kind, self.defaults)
         written = self._options(found[1], kind, found[2], found.start(2)) if found[2] else {}
         try:
             return kind(**{**filled, **written})
@@ -61,7 +77,7 @@ class Parser:
                 raise PipelineError(str(error)) from error
             self._fail(f"{found[1]}: {error}", found.start(1))
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) or kind.__module__.startswith("qcompiler."):
+            if isinstance(error, KeyboardInterrupt) or is_ours(kind):
                 raise
             self._fail(f"{found[1]}: {kind_and_text(error)}", found.start(1))
 

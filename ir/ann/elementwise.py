@@ -29,6 +29,8 @@ class Clip(Op):
     def infer(self, *operands: Type) -> Tensor:
         """Tensor, and multiples of the bounds if they differ, to a tensor of the same shape."""
         expect(2 if len(operands) > 1 else 1, operands)
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"low must not be above high, {self.high}, but is {self.low}")
         shape = expect_tensor(operands[0]).shape
         for times in operands[1:]:
             if (self.low or 0) > 0 or (self.high or 0) < 0:
@@ -52,6 +54,9 @@ class Function(Op):
         """Tensor, and a gain and a shift if there are, to a tensor of the same shape."""
         expect(min(max(len(operands), 1), 3), operands)
         run(self.formula, None, float, lambda *_: None)
+        words = self.formula.split()
+        if "x" not in words or len(words) == 1:
+            raise ValueError(f"takes a formula that computes something of x, not {self.formula!r}")
         return Tensor(_with_gain(expect_tensor(operands[0]).shape, operands[1:]))
 
 

@@ -151,7 +151,7 @@ def _operand(writer: OnnxWriter, operand: Operand, names: Mapping[str, str]) -> 
 def _conv(writer: OnnxWriter, node: Node, op: Conv, x: str) -> str:
     weight, bias = _operand(writer, node.operands[1], {}), node.operands[2]
     assert isinstance(bias, Constant)
-    if bias.data.size == bias.data.shape[0]:
+    if bias.data.shape == (len(node.arrays[0]), *(1,) * len(op.strides)):
         flat = writer.constant(bias.data.reshape(-1), bias.name)
         return writer.add("Conv", x, weight, flat, group=op.groups, **sliding(op))
     summed = writer.add("Conv", x, weight, group=op.groups, **sliding(op))

@@ -8,10 +8,11 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from qcompiler.ir.types import LARGEST_REAL
+
 _LITERAL_LIMIT = 1 << 10  # characters for Python's parser; longer literals are whole numbers
 _DIGITS = 13  # of a whole number
 _LARGEST_WHOLE = 1 << 40
-LARGEST_REAL = 1e39
 
 
 def attribute_types(kind: Any) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from qcompiler.ir.diagnostics import Diagnostic, is_ours
 from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value
-from qcompiler.ir.ops import Op, plain
+from qcompiler.ir.ops import Op
 from qcompiler.ir.types import Type
 
 from .attributes import attribute_types, fits
@@ -53,6 +53,11 @@ def _members(graph: Graph) -> Iterator[Diagnostic]:
         called = _called(node.result)
         yield from _all((node.result,), Value, f"the result of {called} is", "Value")
         yield from _all((node.op,), Op, f"the operation of {called} is", "Op")
+        kind = type(node.op)
+        if isinstance(node.op, Op) and not isinstance(getattr(kind, "mnemonic", None), str):
+            message = f"the operation {kind.__name__} of {called} has no mnemonic"
+            help_ = 'give its class one, as in mnemonic: ClassVar[str] = "mine.double"'
+            yield Diagnostic(message, node.origin, help_)
         yield from _all(node.operands, get_args(Operand), f"{called} reads", "Value or Constant")
         yield from _all(node.origin, str, f"the origin of {called} holds", "str")
 
@@ -103,7 +108,7 @@ def _attributes(graph: Graph) -> Iterator[Diagnostic]:
     for node in graph.nodes:
         for field in fields(node.op) if is_ours(node.op) else ():
             value = getattr(node.op, field.name)
-            if not fits(plain(value), attribute_types(type(node.op))[field.name]):
+            if not fits(value, attribute_types(type(node.op))[field.name]):
                 message = f"{node.op.mnemonic}: {field.name} cannot be {value!r:.80}"
                 yield Diagnostic(message, node.origin)
 

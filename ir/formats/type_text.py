@@ -7,8 +7,6 @@ from typing import get_args
 
 from qcompiler.ir.types import Coding, Current, Spikes, Tensor, Tick, Type
 
-from .attributes import LARGEST_REAL
-
 _TENSOR = re.compile(
     r"([a-z]\d+)\[([\dx]*)(?: in ([^\s:]+):([^\s:]+))?(?: t=(\d{1,6}))?(?: digits=(\d\d?))?\]"
 )
@@ -35,8 +33,6 @@ def read_type(text: str) -> Type:
 
 def _tensor(found: re.Match[str]) -> Tensor:
     bounds = (float(found[3]), float(found[4])) if found[3] else None
-    if bounds and not -LARGEST_REAL <= bounds[0] <= bounds[1] <= LARGEST_REAL:
-        raise ValueError(f"invalid range from {found[3]} to {found[4]}")
     levels = int(found[5]) if found[5] else None
     return Tensor(_shape(found[2]), found[1], bounds, levels, int(found[6] or 1))
 

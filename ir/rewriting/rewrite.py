@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
+from qcompiler.ir.diagnostics import Diagnostic, PipelineError
 from qcompiler.ir.graph import Graph, Node, Value
 
 from .draft import Draft
 from .rewriting_order import Sweep
+
+_CHANGES = 1000  # for each node; more never end
 
 Rule: TypeAlias = Callable[[Node, Graph], "tuple[Node, ...] | Value | None"]
 
@@ -21,8 +24,10 @@ def rewrite(graph: Graph, *rules: Rule) -> Graph:
     of the same name with another range; or another value for its readers; or None for no match.
     Rules must terminate, and must depend on nothing but the node and what they ask the graph: a
     node where none has matched is visited again only when one of these answers may have changed.
+    Raises PipelineError for a rule that does not terminate, TypeError or ValueError for one that
+    returns something else.
     """
-    draft = Draft(graph)
+    draft, left = Draft(graph), _CHANGES * (1 + len(graph.nodes))
     later = Sweep(draft.awake())
     while later:
         now, later = later, Sweep()
@@ -33,6 +38,9 @@ def rewrite(graph: Graph, *rules: Rule) -> Graph:
             found = None if node is None else _found(node, draft, rules)
             if node is None or found is None:
                 continue
+            left -= 1
+            if not left:
+                raise _endless(node)
             renewed = draft.replace(node, found)
             for place in draft.awake():
                 ahead = here < place and place.name not in draft.entered
@@ -45,8 +53,28 @@ def rewrite(graph: Graph, *rules: Rule) -> Graph:
 def _found(node: Node, graph: Graph, rules: tuple[Rule, ...]) -> tuple[Node, ...] | Value | None:
     for rule in rules:
         if (found := rule(node, graph)) is not None:
-            return found
+            return _checked(found, node)
     return None
+
+
+def _checked(found: object, node: Node) -> tuple[Node, ...] | Value:
+    if isinstance(found, Value):
+        return found
+    if not isinstance(found, tuple) or not all(isinstance(one, Node) for one in found):
+        raise TypeError(f"a rule returns a tuple of nodes, a Value or None, not {found!r:.60}")
+    last = found[-1].result.name if found else None
+    if last != node.result.name:
+        what = "nothing" if last is None else f"%{last}"
+        raise ValueError(f"a rule replaces %{node.result.name}, but its last node makes {what}")
+    nodes: tuple[Node, ...] = found
+    return nodes
+
+
+def _endless(node: Node) -> PipelineError:
+    message = f"a rule never ends: it still changes nodes, such as %{node.result.name}"
+    return PipelineError(
+        Diagnostic(message, node.origin, "have it return None for a node that needs no change")
+    )
 
 
 def substitute(graph: Graph, names: dict[str, Value]) -> Graph:

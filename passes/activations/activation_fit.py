@@ -78,9 +78,8 @@ def range_of(operand: Operand, node: Node) -> Range:
     bounds = operand.type.range if isinstance(operand.type, Tensor) else None
     if bounds is None:
         message = f"%{operand.name} has no range"
-        raise InvalidGraph(
-            Diagnostic(message, node.origin, "put normalize before lower-activations in --passes")
-        )
+        help_ = "put what makes it before normalize, and that before lower-activations, in --passes"
+        raise InvalidGraph(Diagnostic(message, node.origin, help_))
     low, high = bounds
     return (low, high) if high - low > 1e-6 * max(1.0, abs(low)) else (low - 0.5, low + 0.5)
 
@@ -94,7 +93,8 @@ def gains_of(node: Node) -> tuple[Array, Array]:
     """The magnitude of the gain of each channel of a function, or one for all, and the shifts."""
     if not node.arrays:
         return np.ones(1), np.zeros(1)
-    rows = np.abs(node.arrays[0]).reshape(len(node.arrays[0]), -1).max(axis=1)
+    gain = np.atleast_1d(np.abs(node.arrays[0]))
+    rows = gain.reshape(len(gain), -1).max(axis=1)
     shifts = node.arrays[1].reshape(-1) if len(node.arrays) > 1 else np.zeros(1)
     return np.maximum(rows, _LEAST_GAIN * (rows.max() or 1.0)), shifts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qcompiler.ir import Builder, Constant, Diagnostic, Graph, Node, Tensor, UnsupportedModel, Value
-from qcompiler.ir.ann import Concat, MaxPool, OnHost, Rescale
+from qcompiler.ir.ann import ArgMax, Concat, MaxPool, OnHost, Rescale, Softmax
 from qcompiler.ir.snn import Decode, Encode, First
 from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.integer_network import spikes_of
@@ -94,7 +94,7 @@ class Quantizer:
             return
         source = node.operands[0]
         assert isinstance(source, Value)
-        if source.name in self.spikes and not isinstance(node.op, Rescale | OnHost | Concat):
+        if source.name in self.spikes and isinstance(node.op, View | MaxPool):
             for record in (self.trace, self.levels):
                 if record:
                     record.follow(node)
@@ -128,7 +128,9 @@ class Quantizer:
             self.tensors[name] = self.builder.add(Decode(), *operands, name=name)
 
     def whole(self, value: Value) -> Value:
-        """The spikes of a value; UnsupportedModel if it is sent as several digits."""
+        """The spikes of a value; UnsupportedModel if it has none, or is sent as several digits."""
+        if value.name not in self.spikes:
+            raise UnsupportedModel(self.on_host(value, ()))
         first, *others = self.spikes[value.name]
         if others:
             raise UnsupportedModel(
@@ -144,18 +146,29 @@ class Quantizer:
             self.tensors[value.name] = decoded
         return self.tensors[value.name]
 
+    def on_host(self, value: Value, origin: tuple[str, ...]) -> Diagnostic:
+        """That a layer reads what the host computes, with the remedy for what computes it."""
+        made = self.graph.producer(value)
+        assert made is not None
+        if isinstance(made.op, Softmax | ArgMax):
+            return Diagnostic(
+                "a layer behind softmax or argmax has no spiking form",
+                origin or made.origin,
+                "end the model at softmax or argmax; run the other layers on the host",
+            )
+        message = f"a layer reads %{value.name}, which {made.op.mnemonic} computes on the host"
+        help_ = "end the model there; run the other layers on the host"
+        if isinstance(made.op, Concat):
+            help_ = "put the pass that makes it in front of fold-linear, which removes it"
+        return Diagnostic(message, origin or made.origin, help_)
+
     def population(self, group: FusionGroup) -> Value:
         origin = group.origin
-        names = [branch.source.name for branch in group.branches]
-        if any(name not in self.spikes for name in names):
-            raise UnsupportedModel(
-                Diagnostic(
-                    "a layer behind softmax or argmax has no spiking form",
-                    origin,
-                    "end the model at softmax or argmax; run the other layers on the host",
-                )
-            )
-        sources = [self.spikes[name] for name in names]
+        values = [branch.source for branch in group.branches]
+        for value in values:
+            if value.name not in self.spikes:
+                raise UnsupportedModel(self.on_host(value, origin))
+        sources = [self.spikes[value.name] for value in values]
         codes = [tuple(map(spikes_of, digits)) for digits in sources]
         first = result_code(self.graph, group.result, origin, self.options)
         code, found = self.integers.of(group, codes, first)

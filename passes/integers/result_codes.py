@@ -13,7 +13,7 @@ from qcompiler.passes.activations.clip_sums import is_piece
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_output
 from qcompiler.passes.quantization.level_codes import code_of
-from qcompiler.passes.quantization.levels import levels_of
+from qcompiler.passes.quantization.levels import levels_of, spiking_values
 from qcompiler.passes.quantization.real_layer import real_layer_of
 from qcompiler.passes.quantization.slope_limits import check_steepness
 
@@ -26,13 +26,10 @@ def result_code(
     """The code of what becomes spikes: its levels span its range. InvalidGraph if it has none."""
     bounds = value.type.range if isinstance(value.type, Tensor) else None
     if bounds is None:
-        raise InvalidGraph(
-            Diagnostic(
-                f"%{value.name} has no range",
-                origin,
-                "put normalize before quantize in --passes",
-            )
-        )
+        help_ = "put normalize before quantize in --passes"
+        if any(isinstance(one.type, Tensor) and one.type.range for one in spiking_values(graph)):
+            help_ = "put the pass that makes it in front of normalize, or give its type a range"
+        raise InvalidGraph(Diagnostic(f"%{value.name} has no range", origin, help_))
     levels = levels_of(graph, value, options.t_max, options.output_t_max)
     producer = graph.producer(value)
     highest = producer.op.high if producer and isinstance(producer.op, Clip) else None

@@ -106,7 +106,7 @@ class Compilation:
         options, coded = self.options, self.samples.coded
         assert options.budget is not None and coded is not None
         if options.budget.kind == "drop" and coded.labels is None:
-            message = "max-drop needs labels of the calibration data: give --labels"
+            message = "--max-drop needs labels of the calibration data: give --labels"
             raise DataError(message)
         from qcompiler.search.objective import search_for
         from qcompiler.search.trials import Trials

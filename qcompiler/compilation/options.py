@@ -101,15 +101,15 @@ class Options:
         if not asked:
             return None
         if len(asked) > 1:
-            raise PipelineError("max-drop and max-drift exclude each other")
+            raise PipelineError("--max-drop and --max-drift exclude each other")
         ((kind, given_percent),) = asked.items()
-        percent = number(given_percent, f"max-{kind}")
+        percent = number(given_percent, f"max_{kind}")
         if not 0 <= percent <= 100:
-            raise PipelineError(f"max-{kind} must be from 0 to 100 percent, not {percent:g}")
+            raise PipelineError(f"--max-{kind} must be from 0 to 100 percent, not {percent:g}")
         if self.calibration is None:
-            raise PipelineError(f"max-{kind} needs calibration data: give --calibration")
+            raise PipelineError(f"--max-{kind} needs calibration data: give --calibration")
         if self.t_max is not None:
-            raise PipelineError(f"max-{kind} searches for t_max: leave one of them out")
+            raise PipelineError(f"--max-{kind} searches for --t-max: leave one of them out")
         return Budget(kind, percent)
 
     def of_passes(self, t_max: int) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Options:
         if self.objective != "latency":
             found |= {"price": "energy", **self._cheaper(t_max)}
         low, high = self.bounds
-        return {**found, "low": low, "high": high}
+        return {**found, "normalize.low": low, "normalize.high": high}
 
     def _cheaper(self, t_max: int) -> dict[str, float]:
         """What removes weights, and adds digits, where energy counts."""

@@ -53,6 +53,7 @@ class PassWarnings:
             self.texts += [found.text for found in _unlike(self._prepared, step)]
         if shapes_of(graph) != shapes_of(self.before):
             self.texts.append(_reshaped(step, self.before, graph).text)
+        self.texts += [found.text for found in _renamed(step, self.before, graph)]
         self.before = graph
         self.watch(step, graph)
 
@@ -84,6 +85,17 @@ def _reshaped(step: Pass, before: Graph, graph: Graph) -> Diagnostic:
         f"the pass {step.name} changes the shapes of outputs from {given} to {found}: they are not "
         "those of the model any more, and are not compared with them"
     )
+
+
+def _renamed(step: Pass, before: Graph, graph: Graph) -> Iterator[Diagnostic]:
+    """Inputs and outputs whose names or order are not those of the model any more."""
+    inputs = ([value.name for value in one.inputs] for one in (before, graph))
+    outputs = (one.output_names for one in (before, graph))
+    for what, (given, found) in (("inputs", inputs), ("outputs", outputs)):
+        if given != found:
+            names = f"from {', '.join(given)} to {', '.join(found)}"
+            text = f"the pass {step.name} changes the {what} of the model {names}"
+            yield Diagnostic(text, help="give the graph the names and the order that it had")
 
 
 def _uncalibrated(step: Normalize) -> Diagnostic:

@@ -28,7 +28,7 @@ from qcompiler.ir.snn import Relay
 from qcompiler.ir.view import Reshape, Transpose
 from tests.support.onnx_models import model
 from tests.support.random_networks import LOIHI, compiled, random_network
-from tests.support.spiking import Net, final, levels, same_spikes
+from tests.support.spiking import Net, final, levels, same_spikes, writable
 
 pytestmark = pytest.mark.lava
 TAGS = ("fixed_pt", "floating_pt")
@@ -87,8 +87,7 @@ def test_very_negative_and_saturated_potentials(bias: float, tag: str) -> None:
     x = net.input((40,), 16)
     y = net.dense(x, 30, 16)
     for node in net.builder.nodes[-1:]:
-        node.operands[1].data.flags.writeable = True  # type: ignore[union-attr]
-        node.operands[1].data[:] = int(bias * 254)  # type: ignore[union-attr]
+        writable(node.operands[1])[:] = int(bias * 254)
     graph = net.graph(net.dense(y, 12, 16))
     assert check(graph, net.rng.integers(0, 16, (FRAMES, 40)), tag)
 
@@ -196,8 +195,7 @@ def test_odd_weights_take_half_of_the_unit(weight: int) -> None:
     """One synapse has no more than half of the weight then."""
     net = Net(15, largest=100)
     y = net.dense(net.input((6,), 4), 5, 4)
-    net.builder.nodes[1].operands[1].data.flags.writeable = True  # type: ignore[union-attr]
-    net.builder.nodes[1].operands[1].data[0, 0] = weight  # type: ignore[union-attr]
+    writable(net.builder.nodes[1].operands[1])[0, 0] = weight
     graph = final(net.graph(y))
     if weight > 127:
         with pytest.raises(ProgramError, match="can reach 129, Loihi 2 allows 127"):

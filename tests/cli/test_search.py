@@ -397,10 +397,10 @@ def test_the_command(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--max-drop 1", "error: max-drop needs calibration data: give --calibration"),
-        ("--max-drift -1 --calibration CALIBRATION", "error: max-drift must be from 0 to 100"),
-        ("--max-drift nan --calibration CALIBRATION", "error: max-drift must be from 0 to 100"),
-        ("--max-drop 1 --calibration unlabelled.npy", "error: max-drop needs labels"),
+        ("--max-drop 1", "error: --max-drop needs calibration data: give --calibration"),
+        ("--max-drift -1 --calibration CALIBRATION", "error: --max-drift must be from 0 to 100"),
+        ("--max-drift nan --calibration CALIBRATION", "error: --max-drift must be from 0 to 100"),
+        ("--max-drop 1 --calibration unlabelled.npy", "error: --max-drop needs labels"),
         (
             "--max-drop 1 --calibration CALIBRATION --labels short.npy",
             "error: there are 3 labels for 200 frames",

@@ -17,6 +17,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import neuron_count
 from qcompiler.ir.view import Reshape
 from qcompiler.passes import Pipeline
+from tests.support.spiking import writable
 
 NAME = "custom_pass:DropDeadChannels"
 TO_SPIKES = "fold-linear,normalize{low=-8 high=8},quantize,assign-windows,insert-readout"
@@ -46,8 +47,7 @@ class Net:
         bias = np.ones((shape[0], *(1,) * (len(shape) - 2)), np.float32)
         constants = Constant(f"{name}.w", weight), Constant(f"{name}.b", bias)
         for constant, held in zip(constants, (self.w, self.b), strict=True):
-            constant.data.flags.writeable = True
-            held[name] = constant.data
+            held[name] = writable(constant)
         self.value = self.builder.add(op, self.value, *constants, name=name, origin=(name,))
         return self
 
@@ -154,8 +154,7 @@ def test_bias_of_each_pixel(bias: float) -> None:
     smaller = drop(graph)
     assert outs(smaller) == {"y": 1, "z": 2}
     assert_same(graph, smaller)
-    parameters[1].data.flags.writeable = True
-    parameters[1].data[1, 0, 3] = 1  # one pixel of the channel is active after all
+    writable(parameters[1])[1, 0, 3] = 1  # one pixel of the channel is active after all
     assert outs(drop(graph)) == {"y": 2, "z": 2}
 
 

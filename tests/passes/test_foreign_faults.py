@@ -127,6 +127,9 @@ def test_operations_that_are_not_built_in_are_refused(before: str) -> None:
         qcompiler.compile(graph, passes=steps, calibration=random_batch(graph, 0))
 
 
+REFUSED = "error: the pass refuses refuses the network"
+
+
 @dataclass(frozen=True)
 class Refuses(Pass):
     """Raises what is given."""
@@ -141,8 +144,8 @@ class Refuses(Pass):
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (UnsupportedModel(3), "error: 3"),  # type: ignore[arg-type]
-        (UnsupportedModel(), "error: UnsupportedModel"),
+        (UnsupportedModel(3), f"{REFUSED}\nerror: 3"),  # type: ignore[arg-type]
+        (UnsupportedModel(), f"{REFUSED}\nerror: UnsupportedModel"),
     ],
 )
 def test_errors_without_a_text_are_told(error: CompileError, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.program.program import Program
-from qcompiler.ir import Builder, Constant, Graph, Op, Spikes, Tensor, Value, verify
+from qcompiler.ir import Builder, Constant, Graph, Op, Operand, Spikes, Tensor, Value, verify
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Connect, Convolve, Decode, Encode, First, Neuron, Relay, Synapse
 from qcompiler.ir.spiking.integer_network import layer_of, spiking_nodes
@@ -164,3 +164,12 @@ def equal_neurons(expected: Mapping[str, Array], found: Mapping[str, Array]) -> 
 def same_spikes(program: Program, engine: str, *inputs: Any) -> None:
     """Hold an engine to the golden model, in the spike of every neuron."""
     equal_neurons(program.spikes(*inputs), program.spikes(*inputs, engine=engine))
+
+
+def writable(constant: Operand) -> Array:
+    """The array that a constant shows, to be changed before anything has looked at it."""
+    assert isinstance(constant, Constant)
+    found: Array | None = constant.data.base
+    assert found is not None
+    found.flags.writeable = True
+    return found
