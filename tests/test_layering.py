@@ -235,7 +235,7 @@ ROOMS = {
         "qcompiler/frontend",
         "qcompiler/frontend/model",
     },
-    "qcompiler/comparison/errors": set(),
+    "qcompiler/comparison/errors": {"qcompiler/manifest"},
     "qcompiler/compilation": {
         "qcompiler",
         "qcompiler/comparison",

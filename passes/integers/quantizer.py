@@ -149,6 +149,8 @@ class Quantizer:
     def on_host(self, value: Value, origin: tuple[str, ...]) -> Diagnostic:
         """That a layer reads what the host computes, with the remedy for what computes it."""
         made = self.graph.producer(value)
+        while made is not None and isinstance(made.op, View):
+            made = self.graph.producer(made.operands[0])
         assert made is not None
         if isinstance(made.op, Softmax | ArgMax):
             return Diagnostic(

@@ -12,6 +12,7 @@ from qcompiler.ir.spiking.input_bounds import ABOVE, Bounds
 from .membrane_limits import MembraneLoad, per_slope
 
 LEAST_MARGIN = 2.0  # least ratio of bounds to observed values
+_FEW = 8  # images, below which the ratio grows: the next image may well be twice as far out
 _ALL = float(1 << 24)  # widens any range to its proved bounds
 _WIDER = (2.5, 3.0, 4.0, _ALL)  # wider margins, taken where the limits allow
 
@@ -43,13 +44,15 @@ class CalibratedBounds:
             )
         )
 
-        def bounds(factor: Array | float) -> Bounds:
-            return _widened(seen, factor).within(proved)
+        least = LEAST_MARGIN * max(1.0, _FEW / images)
 
-        factor = np.full(shape, LEAST_MARGIN)
+        def bounds(factor: Array | float) -> Bounds:
+            return _widened(seen, factor, least).within(proved)
+
+        factor = np.full(shape, least)
         excess = load.excess_within(bounds(factor))
         if np.all(excess <= 1):
-            for wider in _WIDER:
+            for wider in (wider for wider in _WIDER if wider > least):
                 fits = per_slope(load.excess_within(bounds(wider)), shape) <= 1
                 tried = np.where(fits, wider, factor)
                 if fits.all() or (fits.any() and _fit(load.excess_within(bounds(tried)))):
@@ -68,10 +71,10 @@ def _fit(excess: Array) -> bool:
     return bool(np.all(excess <= 1))
 
 
-def _widened(seen: Bounds, factor: Array | float) -> Bounds:
+def _widened(seen: Bounds, factor: Array | float, least: float) -> Bounds:
     """Bounds with ranges widened by a factor, symmetrically, and never empty.
 
-    Those of the current at any step, which only bursts need, are widened by the least margin.
+    Those of the current at any step, which only bursts need, are widened by the ``least`` factor.
     """
     membrane, step, last, current = (
         (high - low + 1) * (wider - 1) / 2
@@ -79,7 +82,7 @@ def _widened(seen: Bounds, factor: Array | float) -> Bounds:
             (seen.lowest, seen.highest, factor),
             (seen.fall, seen.rise, factor),
             (seen.least, seen.most, factor),
-            (seen.weakest, seen.strongest, LEAST_MARGIN),
+            (seen.weakest, seen.strongest, least),
         )
     )
     return Bounds(

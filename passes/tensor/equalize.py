@@ -83,11 +83,8 @@ class Equalize(Pass):
     ) -> dict[str, Array]:
         seen = {name: measured_name(graph, value) for name, value in chosen.items()}
         rare = {seen[name] for name, group in groups.items() if _is_rectified(group)}
-        layers = {seen[name] for name in groups} if len(data[0]) < _MANY else set()
-        samples: dict[str, ChannelSample | SteadyTops] = {
-            name: (SteadyTops if name in layers else ChannelSample)(len(data[0]), name in rare)
-            for name in seen.values()
-        }
+        kind = SteadyTops if len(data[0]) < _MANY else ChannelSample
+        samples = {name: kind(len(data[0]), name in rare) for name in seen.values()}
         for values in run(graph, data, list(samples), self.progress):
             for name, array in values.items():
                 samples[name].add(np.abs(array) if name in chosen else array)

@@ -134,8 +134,8 @@ class Normalize(Pass):
             return around_zero(bottom, top, clip.low, clip.high, widened)
         levels = self._levels(graph, value)
         made = graph.producer(value)
-        reaches = made is None or not isinstance(made.op, Function | Multiply)  # they have bounds
-        return histogram.least_squares(levels, clip.low, clip.high, widened, reaches)
+        bounded = made and isinstance(made.op, Function | Multiply) and not made.arrays
+        return histogram.least_squares(levels, clip.low, clip.high, widened, reaches=not bounded)
 
 
 def _below_bound(bounds: Range, group: FusionGroup | None) -> Range:

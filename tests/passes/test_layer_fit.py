@@ -261,7 +261,7 @@ def test_a_layer_is_the_same_fitted_some_outputs_at_a_time(monkeypatch: pytest.M
 def test_outputs_of_the_same_slope_keep_their_integers(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found for other slopes does not depend on what was found for the last ones."""
     limits = "potential=600,input=600,proved=false"
-    pipeline, data = f"{NORMAL},quantize{{effort=1,{limits}}}", (images(60),)
+    pipeline, data = f"{NORMAL},quantize{{effort=1,{limits}}}", (images(100),)
     changed, kept = IntegerFit._changed, list[bool]()
 
     def spied(fit: IntegerFit, grids: Any) -> Array:

@@ -1,15 +1,15 @@
 """What the number of levels explains of an error: the model with all its values in levels.
 
 The model runs in floating point. Each value that a program sends as spikes is rounded to as many
-levels as it has there, over the range that it has on the data. Nothing else is rounded, and no
-function becomes line segments.
+levels as it has there, over the range that it has on the data, with the scales of channels that
+`equalize` has chosen. Nothing else is rounded, and no function becomes line segments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from qcompiler.ir.ann import Function, Multiply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode
 from qcompiler.ir.spiking.coding import code_of_output
+from qcompiler.manifest.channel_scales import scale_of
 from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.trace import PendingReads
@@ -33,11 +34,15 @@ _PIECE = 1 << 15  # numbers that are rounded together: they stay in the cache
 
 @dataclass(frozen=True)
 class LevelCounts:
-    """The levels of each input, of inner values, and the fewest of outputs."""
+    """The levels of each input, of inner values, and the fewest of outputs.
+
+    The ``manifest`` knows the scales of channels of inner values, which share a range beside them.
+    """
 
     inputs: dict[str, int]
     inner: int
     outputs: int
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, program: Program) -> LevelCounts:
@@ -50,7 +55,7 @@ class LevelCounts:
         inputs = {name: max(found, default=0) for name, found in codes.items()}
         decoded = (node for node in graph.nodes if isinstance(node.op, Decode))
         ends = min(code_of_output(node).t_max for node in decoded)
-        return cls(inputs, program.t_max, ends)
+        return cls(inputs, program.t_max, ends, program.manifest)
 
 
 def values_in_levels(
@@ -137,7 +142,10 @@ class Walk:
         is_end = levels > 0 or is_network_output(self.graph, value)
         levels = levels or (self.counts.outputs if is_end else self.counts.inner)
         each = (0,) if is_end and array.ndim == 2 else None
-        return self.in_levels(f"{value.name}:result", array, levels, each)
+        scale = scale_of(self.counts.manifest, value.name, value.type.shape)
+        if np.all(scale == 1):
+            return self.in_levels(f"{value.name}:result", array, levels, each)
+        return self.in_levels(f"{value.name}:result", array / scale, levels, each) * scale
 
     def in_levels(
         self, name: str, array: Array, levels: int = 0, axes: tuple[int, ...] | None = None
