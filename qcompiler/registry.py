@@ -10,7 +10,7 @@ from __future__ import annotations
 import copyreg
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from qcompiler.backends.backend import Backend, EngineFactory
 from qcompiler.backends.chip import Chip
@@ -23,6 +23,8 @@ from .ir import Invariant, PipelineError
 from .passes import BUILT_IN as PASSES
 from .passes import Pass
 from .plugins import load, plugins
+
+_Parts: TypeAlias = tuple[tuple[str, str, Callable[[object], bool]], ...]
 
 
 def pass_names() -> tuple[str, ...]:
@@ -67,12 +69,17 @@ def _check_name(who: str, name: str, own: object) -> None:
 def _check_parts(name: str, backend: Backend) -> None:
     who = f"the plugin target {name}"
     _check_name(who, name, backend.name)
-    for part, what, fits in _PARTS:
-        if not fits(given := getattr(backend, part)):
-            raise PipelineError(f"{who}: {part} must be {what}, not {given!r:.60}")
+    _check_fields(who, backend, _PARTS)
     for engine in backend.engines:
+        _check_fields(f"{who}: of an engine", engine, _ENGINE_PARTS)
         if ENGINES.get(engine.name, engine) != engine:
             raise PipelineError(f"{who}: its engine {engine.name} has the name of a built-in one")
+
+
+def _check_fields(who: str, whole: object, parts: _Parts) -> None:
+    for part, what, fits in parts:
+        if not fits(given := getattr(whole, part)):
+            raise PipelineError(f"{who}: {part} must be {what}, not {given!r:.60}")
 
 
 def _tuple_of(kind: type, given: object) -> bool:
@@ -87,7 +94,11 @@ def _function(given: object) -> bool:
     return given is None or callable(given)
 
 
-_PARTS: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
+def _word(given: object) -> bool:
+    return isinstance(given, str) and given.isprintable() and bool(given.strip())
+
+
+_PARTS: _Parts = (
     ("description", "a text", partial(_instance_of, str)),
     ("pipeline", "a text", partial(_instance_of, str)),
     ("requires", "a tuple of Invariant", partial(_tuple_of, Invariant)),
@@ -98,6 +109,12 @@ _PARTS: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
     ("energy", "a CostModel", partial(_instance_of, CostModel)),
     ("emits_spikes", "True or False", partial(_instance_of, bool)),
     ("most_weight_bits", "a whole number", partial(_instance_of, int)),
+)
+_ENGINE_PARTS: _Parts = (
+    ("name", "a text that is not empty", _word),
+    ("description", "a text", partial(_instance_of, str)),
+    ("make", "a function", callable),
+    ("streams", "True or False", partial(_instance_of, bool)),
 )
 
 

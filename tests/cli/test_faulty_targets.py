@@ -46,6 +46,9 @@ OTHER = replace(REFERENCE, name="else")
 PRICED = replace(REFERENCE, name="priced", energy="x")
 PIPED = replace(REFERENCE, name="piped", pipeline=3)
 WRITES = replace(REFERENCE, name="writes", emit="x")
+NUMBERED = replace(REFERENCE, name="numbered", engines=(EngineFactory(5, "five", fault),))
+NAMELESS = replace(REFERENCE, name="nameless", engines=(EngineFactory("", "none", fault),))
+UNMADE = replace(REFERENCE, name="unmade", engines=(EngineFactory("some", "some", None),))
 FASTER = replace(REFERENCE, name="faster", engines=(EngineFactory("fast", "faster", fault),))
 
 class Same(Pass):
@@ -157,6 +160,9 @@ def test_parts_of_targets_are_what_they_must_be(run: Any, folder: Path) -> None:
         "priced": "energy must be a CostModel, not 'x'",
         "piped": "pipeline must be a text, not 3",
         "writes": "emit must be a function, not 'x'",
+        "numbered": "of an engine: name must be a text that is not empty, not 5",
+        "nameless": "of an engine: name must be a text that is not empty, not ''",
+        "unmade": "of an engine: make must be a function, not None",
         "faster": "its engine fast has the name of a built-in one",
     }
     install(folder, *parts)
