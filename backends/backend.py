@@ -33,8 +33,11 @@ class Engine(Protocol):
     ) -> Outcome:
         """Run a batch: one array per graph input, ``frames x shape``, in the units of the model.
 
-        With ``record`` the outcome holds the levels of every population. Without ``count`` the
-        counters may stay at 0. A streaming engine calls ``progress`` itself.
+        The arrays are the caller's own: an engine of a plugin gets views that cannot be written.
+        Outputs are real numbers in the units of the model; those that the network has as integers,
+        such as an index, are integers. With ``record`` the outcome holds the levels of every
+        population, integers from 0 to its highest. Without ``count`` the counters may stay at 0. A
+        streaming engine calls ``progress`` itself.
         """
 
 

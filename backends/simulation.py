@@ -58,4 +58,6 @@ class Reckoning:
         counters.saturated = saturated_inputs(self.graph, inputs) + simulation.saturated
         counters.first, counters.last = output_steps(self.graph, simulation.decoded)
         outputs = self.tail(simulation.decoded)
-        return Outcome(outputs, dict(simulation.levels) if record else {}, counters)
+        recorded = simulation.levels.items() if record else ()
+        levels = {name: found.astype(np.int64, copy=False) for name, found in recorded}
+        return Outcome(outputs, levels, counters)

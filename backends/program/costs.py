@@ -58,6 +58,10 @@ class ProgramCosts:
         nodes = spiking_nodes(self.graph)
         return {node.result.name: spikes_of(node.result).top for node in nodes}
 
+    def may_have(self, activity: activities.Activity, frames: int) -> bool:
+        """Whether an activity may be that of this network in so many frames."""
+        return activities.may_be_of(activity, frames, self.wiring, self._tops)
+
     def energy(self, counters: Counters | None, model: CostModel | None) -> Estimate:
         """See `Program.energy`."""
         model = chosen(model, self.backend.energy)
@@ -82,7 +86,7 @@ class ProgramCosts:
             raise ProgramError("the counters hold no counts: measure with count=True")
         found, frames = counters.activity, counters.frames
         own = counters.network in (None, self.network)
-        if not (own and activities.may_be_of(found, frames, self.wiring, self._tops)):
+        if not (own and self.may_have(found, frames)):
             message = "the counters are not those of this program"
             raise ProgramError(f"{message}: give those of its own measure(...).counters")
         return Measurement(found, frames, "data")

@@ -11,8 +11,8 @@ from qcompiler.backends.backend import Backend, Engine, EngineFactory, Progress
 from qcompiler.backends.energy import activity as activities
 from qcompiler.backends.host import Counters, Measured, Outcome, frames_per_batch
 from qcompiler.backends.targets import ENGINES
-from qcompiler.ir import Graph, ProgramError, Value
-from qcompiler.ir.diagnostics import blamed
+from qcompiler.ir import Graph, PipelineError, ProgramError, Value
+from qcompiler.ir.diagnostics import blamed, is_ours, module_of
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.memory import check_results, within_memory
 from qcompiler.ir.prologue import run_prologue
@@ -42,7 +42,7 @@ class ProgramRuns:
         unread: tuple[str, ...] = (),
     ) -> None:
         self.graph, self.prologue, self.backend, self.costs = graph, prologue, backend, costs
-        self._made, self._unread, self._outcomes = made, unread, Outcomes(graph)
+        self._made, self._unread, self._outcomes = made, unread, Outcomes(graph, costs)
 
     @property
     def factories(self) -> tuple[EngineFactory, ...]:
@@ -65,16 +65,20 @@ class ProgramRuns:
         factory = self.factory(name)
         if name not in self._made:
             with blamed(factory.make, f"the engine {name}"):
-                self._made[name] = factory.make(self.graph)
+                made = factory.make(self.graph)
+            if not callable(made):
+                who = f"the engine {name} of {module_of(factory.make)}"
+                raise PipelineError(f"{who}: its make returns no engine, but {made!r:.60}")
+            self._made[name] = made
         return self._made[name]
 
     def _ran(self, name: str, batch: tuple[Array, ...], **asked: Any) -> Outcome:
         """What an engine makes of a batch; PipelineError for the faults of a plugin's engine."""
         engine = self.engine(name)
+        given = batch if is_ours(engine) else tuple(map(_read_only, batch))
         with blamed(engine, f"the engine {name}"):
-            found = engine(*batch, **asked)
-        self._outcomes.check(found, name, engine, len(batch[0]), asked)
-        return found
+            found = engine(*given, **asked)
+        return self._outcomes.checked(found, name, engine, len(batch[0]), asked)
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -165,3 +169,10 @@ class ProgramRuns:
             for name, arrays in found.items():
                 arrays.append(levels[name])
         return {name: np.concatenate(arrays) for name, arrays in found.items()}
+
+
+def _read_only(array: Array) -> Array:
+    """A view that cannot change the data, which are the caller's own."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

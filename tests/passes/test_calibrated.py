@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import qcompiler
 from qcompiler.backends import LOIHI as TARGET
+from qcompiler.backends import EngineFactory
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.reference.fast.fast_engine import FastEngine
 from qcompiler.backends.reference.steps_engine import StepsEngine
@@ -155,6 +157,9 @@ def test_neurons_that_fire_early_or_never_have_an_end_of_the_range() -> None:
     outcome = StepsEngine(graph)(images(3), record=True)
     assert outcome.counters.exceeded == 3
     fired = outcome.levels["relu0"]
+    plugin = EngineFactory("plugin", "returns it", lambda graph: lambda *given, **asked: outcome)
+    told = Program(graph, replace(TARGET, engines=(plugin,)), {}).levels(images(3), engine="plugin")
+    np.testing.assert_array_equal(told["relu0"], fired)
     assert (fired > T_MAX - 1).any()  # early
     code = spikes_of(next(n for n in graph.nodes if n.result.name == "relu1").result)
     assert 0 <= outcome.outputs[0].min() <= outcome.outputs[0].max()
