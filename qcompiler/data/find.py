@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from qcompiler.ir import DataError, Diagnostic, PipelineError
-from qcompiler.ir.diagnostics import blamed, module_of, raise_if_any
+from qcompiler.ir.diagnostics import blamed, module_of
 from qcompiler.plugins import load, plugins
 
 from .frames.opening import open_data
@@ -40,8 +40,9 @@ def reader_of(path: Path) -> Reader:
     Plugins are loaded only for paths that no built-in reader claims. PipelineError for those that
     are broken, if none of the others claims the path.
     """
+    broken: list[Diagnostic] = []
     try:
-        found = _claiming(path)
+        found = _claiming(path, broken)
     except OSError as error:
         reason = error.strerror or "its name is too long"
         raise DataError(f"{path} cannot be read: {reason}") from error
@@ -49,27 +50,23 @@ def reader_of(path: Path) -> Reader:
         return found
     kinds = "; ".join(reader.description for reader in BUILT_IN)
     what = "folder" if path.is_dir() else "file"
-    raise DataError(f"{path} is no {what} of a known kind: give {kinds}")
+    unknown = f"{path} is no {what} of a known kind: give {kinds}"
+    raise PipelineError(unknown, *broken) if broken else DataError(unknown)
 
 
-def _claiming(path: Path) -> Reader | None:
+def _claiming(path: Path, broken: list[Diagnostic]) -> Reader | None:
+    """The reader that claims a path; what is wrong with plugins is added to ``broken``."""
     if not path.is_dir() and not path.is_file():
         open_data(path).close()  # which tells why not: a pipe, a device, or nothing
     for reader in BUILT_IN:
         if reader.claims(path):
             return reader
-    return _plugin_claiming(path)
-
-
-def _plugin_claiming(path: Path) -> Reader | None:
-    broken: list[Diagnostic] = []
     for name in sorted(plugins(GROUP, _OWN)):
         try:
             if (reader := _of_plugin(name)).claims(path):
                 return reader
         except PipelineError as error:
             broken += error.diagnostics
-    raise_if_any(broken, PipelineError)
     return None
 
 
@@ -87,12 +84,25 @@ def _opening(name: str, function: Callable[_Given, Source]) -> Callable[_Given, 
     @wraps(function)
     def call(*given: _Given.args, **options: _Given.kwargs) -> Source:
         source = function(*given, **options)
-        if not isinstance(source, Source):
-            what = f"the plugin reader {name} of {module_of(function)}"
-            raise PipelineError(f"{what} opens no Source, but {type(source).__name__}")
+        if fault := _fault(source):
+            raise PipelineError(f"the plugin reader {name} of {module_of(function)} opens {fault}")
         return source
 
     return call
+
+
+def _fault(source: Source) -> str | None:
+    """What is wrong with what a reader opens, as the end of a sentence."""
+    kind = type(source).__name__
+    if not isinstance(source, Source):
+        return f"no Source, but {kind}"
+    if not isinstance(getattr(source, "skipped", None), set):
+        return f"a {kind} without a set of skipped: call super().__init__() in its own"
+    with reading(source):
+        told = source.told
+    if not isinstance(told, tuple) or not all(isinstance(text, str) for text in told):
+        return f"a {kind} whose told is {told!r:.60}: it must be a tuple of texts"
+    return None
 
 
 def _blamed(name: str, function: Callable[_Given, _Found]) -> Callable[_Given, _Found]:
@@ -109,3 +119,9 @@ def _blamed(name: str, function: Callable[_Given, _Found]) -> Callable[_Given, _
 def reading(source: Source) -> AbstractContextManager[None]:
     """Tell faults of reading as those of the source, if it is not ours: a PipelineError."""
     return blamed(source, f"the reader {type(source).__name__}", spared=(OSError,))
+
+
+def length_of(source: Source) -> int:
+    """The number of frames of a source. PipelineError if that of a plugin cannot tell."""
+    with reading(source):
+        return len(source)

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.ir import DataError
+from qcompiler.ir import DataError, PipelineError
+from qcompiler.ir.diagnostics import is_ours
 
 from .data_set import DataSet, checked_places, whole_number
-from .find import reader_of, reading
+from .find import length_of, reader_of, reading
 from .frames.arrange import arranged, check_label_count
 from .frames.held import Array, Data, Inputs, checked_inputs
 from .frames.labels import labels_of
-from .frames.source import Indexed, Source, Wanted
+from .frames.source import Indexed, Reader, Source, Wanted, check_rows, name_of
 
 _BATCH = 64  # frames that are read at a time where nothing else decides
 
@@ -33,10 +34,11 @@ class Stream:
         self.source, self.wanted = source, wanted
         self.labels: Array | None = None
         self._kept: Array | None = None
-        most = len(source) if limit is None else whole_number(limit, "limit")
-        self._length = min(most, len(source))
+        self._total = length_of(source)
+        most = self._total if limit is None else whole_number(limit, "limit")
+        self._length = min(most, self._total)
         if source.labels is not None:
-            check_label_count(source.labels, len(source))
+            check_label_count(source.labels, self._total)
         if not self._length:
             raise DataError("the data are empty")
 
@@ -53,29 +55,37 @@ class Stream:
         """Labels that occur among the frames, if they are known before frames are read."""
         if self.source.labels is not None:
             return self.source.labels[: self._length]
-        return self.source.known_labels if self._length == len(self.source) else None
+        return self.source.known_labels if self._length == self._total else None
 
     def batches(self, size: int, places: Sequence[int] | None = None) -> Iterator[Data]:
         """Frames at ``places`` (ascending), or all, at most ``size`` at a time.
 
-        Raises DataError for frames that do not fit, or are bad.
+        Raises DataError for frames that do not fit, or are bad, PipelineError if the reader of a
+        plugin fails, or loses frames.
         """
         size = whole_number(size, "size")
         chosen = range(self._length) if places is None else checked_places(places, self._length)
         with reading(self.source):
             batches = iter(self.source.batches(size, chosen))
+        counts: list[int] = []
         try:
-            yield from iter(partial(self._next, batches), None)  # which holds no batch meanwhile
+            yield from iter(partial(self._next, batches, counts), None)  # holds no batch meanwhile
         finally:  # else the file is open as long as an error of a batch is held
             if isinstance(batches, Generator):
                 batches.close()
+        if sum(counts) < len(chosen) and not (self.skipped or is_ours(self.source)):
+            lost = f"gives {sum(counts):,} of {len(chosen):,} frames"
+            raise PipelineError(f"{name_of(self.source)} {lost}: name bad ones in skipped")
 
-    def _next(self, batches: Iterator[Data]) -> Data | None:
+    def _next(self, batches: Iterator[Data], counts: list[int]) -> Data | None:
         with reading(self.source):
             batch = next(batches, None)
             if batch is None:
                 return None
-            return arranged(batch, self.wanted.inputs, self.wanted.layout)
+            check_rows(self.source, batch.arrays, batch.places)
+            found = arranged(batch, self.wanted.inputs, self.wanted.layout)
+            counts.append(len(found))
+            return found
 
     def keep(self, frames: int, places: Array | None) -> None:
         """From now on `spread` and `at` know the frames that were read: as many, at these places.
@@ -148,15 +158,21 @@ def open_source(
     """
     options, path = given.options, Path(given.path)
     reader = reader_of(path)
-    for name in ("labels", "label_column", "split", "resize", "crop"):
+    for name in ("label_column", "split", "resize", "crop"):
         if _given(getattr(options, name)) and name not in reader.options:
-            option = f"--{name.replace('_', '-')}"
-            raise DataError(f"{option} is of no use for {path}, which is {reader.description}")
+            raise _of_no_use(name, path, reader)
     opened = reader.open(path, Wanted(inputs, layout, options))
     if options.labels is not None and opened.takes_labels:
-        count = None if sequences else len(opened)
+        count = None if sequences else length_of(opened)
         opened.labels = labels_of(options.labels, count, inputs)
+    elif options.labels is not None and "labels" not in reader.options:
+        raise _of_no_use("labels", path, reader)
     return opened
+
+
+def _of_no_use(option: str, path: Path, reader: Reader) -> DataError:
+    what = f"the option {option} is of no use for {path}"
+    return DataError(f"{what}, which is {reader.description}")
 
 
 def _given(option: Any) -> bool:

@@ -185,7 +185,7 @@ def test_links_to_elsewhere_and_bombs_are_refused(classes: Path, tmp_path: Path)
 
 def test_options_that_mean_nothing_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "d.npy", PIXELS)
-    assert "--resize is of no use for" in refused(DataSet(tmp_path / "d.npy", resize=8))
+    assert "the option resize is of no use for" in refused(DataSet(tmp_path / "d.npy", resize=8))
     (tmp_path / "d.xyz").write_text("?")
     assert "is no file of a known kind: give .npz" in refused(tmp_path / "d.xyz")
     np.savez(tmp_path / "d", images=PIXELS)

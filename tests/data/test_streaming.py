@@ -194,7 +194,7 @@ def test_plugins_bring_readers(folder: Path, tmp_path: Path, capsys: Any) -> Non
     (tmp_path / "d.counts").write_text("1 2 3 4 250")
     assert qrun.main([str(folder / "p"), str(tmp_path / "d.counts"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["frames"] == 5
-    with pytest.raises(DataError, match=r"--resize is of no use for .*, which is a file of counts"):
+    with pytest.raises(DataError, match=r"resize is of no use for .*, which is a file of counts"):
         open_stream(DataSet(tmp_path / "d.counts", resize=8), (("x", (1,)),))
 
 

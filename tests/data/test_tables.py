@@ -97,7 +97,8 @@ def test_bad_csv_gets_a_sentence(tmp_path: Path) -> None:
     path.write_bytes(b"x,\xff\n1,2\n")
     assert refused(path) == f"{path} is not a table in UTF-8"
     path.write_text(text)
-    assert "--labels is of no use" in refused(DataSet(path, labels=np.arange(6)))
+    twice = DataSet(path, labels=np.arange(6), label_column="species")
+    assert f"the option labels is of no use for {path}" in refused(twice)
 
 
 def test_targets_of_a_regression_are_no_labels(tmp_path: Path) -> None:

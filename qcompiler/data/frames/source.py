@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.ir import DataError
+from qcompiler.ir import DataError, PipelineError
+from qcompiler.ir.diagnostics import module_of
 
 from .arrange import check_lengths, check_numbers
 from .finite import keep_finite
@@ -98,15 +99,48 @@ class Indexed(Source):
 
     @abstractmethod
     def read(self, places: Array) -> tuple[tuple[Array, ...], Array]:
-        """The frames at some places, one array per input, and the places without bad frames."""
+        """The frames at some places, one array per input, and the places without bad frames.
+
+        Places ascend. Each array has a row for each place that is returned.
+        """
 
     def batches(self, size: int, places: Sequence[int] | None = None) -> Iterator[Data]:
         chosen = range(len(self)) if places is None else places
         for begin in range(0, len(chosen), size):
-            arrays, kept = self.read(np.asarray(chosen[begin : begin + size], np.int64))
+            arrays, kept = self._read(np.asarray(chosen[begin : begin + size], np.int64))
             if len(kept):
                 labels = None if self.labels is None else self.labels[kept]
                 yield Data(arrays, labels, places=kept)
+
+    def _read(self, asked: Array) -> tuple[tuple[Array, ...], Array]:
+        """What `read` returns for the places that are asked for. PipelineError if it cannot be."""
+        arrays, found = self.read(asked)
+        if not isinstance(arrays, tuple | list):
+            kind = type(arrays).__name__
+            raise PipelineError(f"{name_of(self)} reads no array for each input, but one {kind}")
+        kept = np.asarray(found)
+        check_rows(self, arrays, kept)
+        if found is not asked and not _are_some(kept, asked):
+            what = "places that are not some of those asked for, in order"
+            raise PipelineError(f"{name_of(self)} reads {what}")
+        return tuple(arrays), kept
+
+
+def name_of(source: Source) -> str:
+    """A source as messages name it."""
+    return f"the reader {type(source).__name__} of {module_of(source)}"
+
+
+def check_rows(source: Source, arrays: Sequence[Array], places: Array | None) -> None:
+    """PipelineError unless there is a row for each of the places, if these are known."""
+    for array in arrays:
+        if places is not None and len(array) != len(places):
+            what = f"reads {len(array):,} frames for {len(places):,} places"
+            raise PipelineError(f"{name_of(source)} {what}: give a row for each")
+
+
+def _are_some(places: Array, asked: Array) -> bool:
+    return bool(np.isin(places, asked).all() and (np.diff(places) > 0).all())
 
 
 class InMemory(Indexed):
@@ -148,7 +182,8 @@ class Reader:
 
     ``claims`` tells from a path, which may be a folder or missing, whether it is of this kind;
     it looks at names, and into a folder or a file's first bytes at most. ``options`` are names of
-    fields of `Options`. ``open`` raises DataError for a file that cannot be read.
+    fields of `Options`; labels need not be one where the source ``takes_labels``. ``open`` raises
+    DataError for a file that cannot be read.
     """
 
     name: str
