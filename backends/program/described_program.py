@@ -21,7 +21,7 @@ from .costs import ProgramCosts
 from .states import State, states_from
 
 
-@dataclass
+@dataclass(frozen=True)
 class DescribedProgram:
     """What is known of a network compiled for a target; `Program` runs it, too."""
 

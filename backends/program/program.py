@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,20 @@ from .runs import ProgramRuns
 from .stream import Stream
 
 
-@dataclass
+@dataclass(frozen=True)
 class Program(DescribedProgram):
     """A network compiled for a target; ``manifest`` records how, as JSON data.
 
     The host runs the ``prologue`` on the data, if there is one: it gives the network's inputs.
+    ``made`` are engines of the network that there are already, by name. Engines are made once, so
+    no other network can take the place of this one: make a new program.
     """
 
-    _engines: dict[str, Engine] = field(default_factory=dict, repr=False, compare=False)
+    made: InitVar[Mapping[str, Engine] | None] = None
+    _engines: dict[str, Engine] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self, made: Mapping[str, Engine] | None) -> None:
+        object.__setattr__(self, "_engines", dict(made or {}))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are without engines, which are made again on first use."""

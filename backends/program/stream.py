@@ -19,7 +19,9 @@ from .states import CarriedState, State, carried_states
 class Runs(Protocol):
     """What a stream needs of a `Program`."""
 
-    graph: Graph
+    @property
+    def graph(self) -> Graph:
+        """The network."""
 
     @property
     def states(self) -> tuple[State, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qcompiler.ir import Graph, ProgramError, show
+from qcompiler.ir import Diagnostic, Graph, ProgramError, show
 from qcompiler.ir.files import read_text, resolved
 from qcompiler.ir.formats.arrays import write_arrays
 
@@ -27,7 +27,7 @@ def save(
     """Write a program atomically; ``emit`` adds the files of the target.
 
     An existing directory is replaced only if it is empty or contains a program. Raises
-    ProgramError if the directory cannot be written.
+    ProgramError if the directory cannot be written, or the manifest holds what is no JSON data.
     """
     place, text = check_place(directory), show(graph)
     if len(text) > MOST_CHARACTERS:
@@ -67,11 +67,19 @@ def check_place(directory: Path) -> Path:
 
 def _write(staged: Path, manifest: Mapping[str, Any], graph: Graph, text: str) -> None:
     head = {"format": FORMAT, "files": sorted(files_in(staged)), **manifest}
-    content = json.dumps(head, indent=2, sort_keys=True) + "\n"
-    (staged / MANIFEST).write_text(content, encoding="utf-8")
+    (staged / MANIFEST).write_text(_as_json(head), encoding="utf-8")
     (staged / TEXT).write_text(text, encoding="utf-8")
     arrays = {f"#{constant.name}": constant.data for constant in graph.constants}
     write_arrays(staged / ARRAYS, arrays)
+
+
+def _as_json(head: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(head, indent=2, sort_keys=True) + "\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        help_ = "give it texts, numbers, booleans, lists, and dictionaries by text"
+        message = f"the manifest cannot be written as JSON: {error}"
+        raise ProgramError(Diagnostic(message, help=help_)) from error
 
 
 def _replaceable(directory: Path) -> bool:

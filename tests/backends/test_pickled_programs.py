@@ -7,7 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +117,14 @@ def test_targets_without_a_plugin_are_told() -> None:
     assert copy.deepcopy(mine).backend is mine.backend
     with pytest.raises(PipelineError, match="the target mine has no plugin"):
         pickle.dumps(mine)
+
+
+def test_a_program_keeps_its_network() -> None:
+    program = compiled("reference")
+    wanted = program.run(BATCH)
+    other = qcompiler.compile(random_network(12, depth=4), target="reference")
+    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'graph'"):
+        program.graph = other.graph  # type: ignore[misc]
+    np.testing.assert_array_equal(program.run(BATCH), wanted)
+    replaced = replace(program, graph=other.graph)
+    assert replaced.engine("fast") is not program.engine("fast")

@@ -116,6 +116,22 @@ def test_what_is_not_a_program_is_kept(make: Callable[[Path], None], program: Pa
     assert sorted(path for path in program.rglob("*")) == before
 
 
+def test_a_manifest_that_is_no_json_is_told(program: Path) -> None:
+    circle: list[Any] = []
+    circle.append(circle)
+    cases: dict[str, Any] = {
+        "type object is not JSON": {"x": object()},
+        "Circular": {"x": circle},
+        "not supported": {1: 2},
+    }
+    for told, wrong in cases.items():
+        message = f"the manifest cannot be written as JSON: .*{told}"
+        with pytest.raises(ProgramError, match=message):
+            storage.save(program, {**MANIFEST, **wrong}, GRAPHS[1])
+        assert content(program) == GRAPHS[0]
+    assert [path.name for path in program.parent.iterdir()] == ["p"]
+
+
 def test_bytecode_of_the_emitted_module_is_replaced(program: Path) -> None:
     (program / "__pycache__").mkdir()
     (program / "__pycache__" / "network.cpython-310.pyc").write_bytes(b"")
