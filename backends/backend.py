@@ -89,7 +89,8 @@ class Backend:
     def weight_bits(self, t_max: int) -> int:
         """The default bits of a weight: 8, and from 64 levels on 4 more than a level has.
 
-        With fewer, the rounding of weights outweighs that of levels.
+        With fewer, the rounding of weights outweighs that of levels. A target that has no more than
+        ``most_weight_bits`` gets these.
         """
         wanted = 4 + (t_max - 1).bit_length() if t_max >= _MANY_LEVELS else 8
-        return max(8, min(wanted, self.most_weight_bits))
+        return min(max(8, wanted), self.most_weight_bits)

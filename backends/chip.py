@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir import PipelineError
+
+_LEAST = {"exponent": -1, "bias": 0, "delay": 0}  # of other limits 1
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,8 @@ class Chip:
     largest synaptic delay in steps, in addition to the one step of every spike. Memory is in bits.
     ``cores`` refuses nothing, as a network may take several chips: it counts them, and bounds
     how far the estimate of time and static power spreads a network.
+
+    PipelineError for a limit that is no whole number, or with which no core holds anything.
     """
 
     name: str
@@ -32,3 +41,16 @@ class Chip:
     output_axons_per_core: int
     synapse_bits_per_core: int
     cores: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise PipelineError(f"the name of a chip must be a text, not {self.name!r:.60}")
+        for field in fields(self)[1:]:
+            least, found = _LEAST.get(field.name, 1), getattr(self, field.name)
+            if not _is_whole(found) or found < least:
+                what = f"{field.name} of the chip {self.name} must be a whole number"
+                raise PipelineError(f"{what} from {least} on, not {found!r:.60}")
+
+
+def _is_whole(given: Any) -> bool:
+    return isinstance(given, int | np.integer) and not isinstance(given, bool)

@@ -40,7 +40,7 @@ def load(group: str, name: str, own: Container[str]) -> Any:
         raise
     except BaseException as error:
         what = f"the plugin {name} of {_owner(point)} cannot load"
-        raise PipelineError(f"{what}: {kind_and_text(error)}") from error
+        raise PipelineError(f"{what}: {_reason(error)}") from error
 
 
 def working(
@@ -60,6 +60,13 @@ def working(
             if one is not None:
                 found[name] = one
     return found
+
+
+def _reason(error: BaseException) -> str:
+    """What an error says; one of ours is a sentence already."""
+    if isinstance(error, CompileError):
+        return error.diagnostics[0].message
+    return kind_and_text(error)
 
 
 def _owner(point: EntryPoint) -> str:

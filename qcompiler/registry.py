@@ -94,6 +94,10 @@ def _function(given: object) -> bool:
     return given is None or callable(given)
 
 
+def _bits(given: object) -> bool:
+    return isinstance(given, int) and given >= 2
+
+
 def _word(given: object) -> bool:
     return isinstance(given, str) and given.isprintable() and bool(given.strip())
 
@@ -108,7 +112,7 @@ _PARTS: _Parts = (
     ("chip", "a Chip", partial(_instance_of, Chip | None)),
     ("energy", "a CostModel", partial(_instance_of, CostModel)),
     ("emits_spikes", "True or False", partial(_instance_of, bool)),
-    ("most_weight_bits", "a whole number", partial(_instance_of, int)),
+    ("most_weight_bits", "a whole number from 2 on", _bits),
 )
 _ENGINE_PARTS: _Parts = (
     ("name", "a text that is not empty", _word),

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qcompiler.backends.backend import Backend, Emitter
-from qcompiler.ir import Graph, ProgramError, verify
-from qcompiler.ir.diagnostics import blamed
+from qcompiler.ir import Graph, PipelineError, ProgramError, verify
+from qcompiler.ir.diagnostics import blamed, module_of
 from qcompiler.ir.prologue import joined, split_prologue
 
 from . import loading, storage
@@ -48,6 +48,9 @@ def save_program(
 def _emit(emit: Emitter, target: str, graph: Graph, folder: Path) -> None:
     with blamed(emit, f"the target {target}", "fails to write its files"):
         emit(graph, folder)
+    if not folder.is_dir():
+        who = f"the target {target} of {module_of(emit)}"
+        raise PipelineError(f"{who} fails to write its files: it removes the folder for them")
 
 
 def load_program(directory: str | Path, find: Callable[[str], Backend | None]) -> SavedProgram:

@@ -11,7 +11,7 @@ from tests.cli import test_cli
 
 folder, run = test_cli.folder, test_cli.run
 MODULE = """
-import os, sys
+import os, shutil, sys
 from dataclasses import dataclass, replace
 from functools import partial
 from qcompiler.backends import REFERENCE, EngineFactory
@@ -49,6 +49,8 @@ WRITES = replace(REFERENCE, name="writes", emit="x")
 NUMBERED = replace(REFERENCE, name="numbered", engines=(EngineFactory(5, "five", fault),))
 NAMELESS = replace(REFERENCE, name="nameless", engines=(EngineFactory("", "none", fault),))
 UNMADE = replace(REFERENCE, name="unmade", engines=(EngineFactory("some", "some", None),))
+FEWER = replace(REFERENCE, name="fewer", most_weight_bits=0)
+REMOVES = replace(REFERENCE, name="removes", emit=lambda graph, folder: shutil.rmtree(folder))
 FASTER = replace(REFERENCE, name="faster", engines=(EngineFactory("fast", "faster", fault),))
 
 class Same(Pass):
@@ -85,6 +87,12 @@ class Nameless(Pass):
     def __call__(self, graph):
         return graph
 """
+CHIP = """
+from dataclasses import replace
+from qcompiler.backends import REFERENCE
+from qcompiler.backends.loihi.mapping.chips import LOIHI_1
+TINY = replace(REFERENCE, name="tiny", chip=replace(LOIHI_1, cores=0))
+"""
 COMPILE = "qcompile net.onnx -q -o net.out"
 FAULTS = {
     "ValueError": "ValueError: boom",
@@ -94,11 +102,11 @@ FAULTS = {
 }
 
 
-def install(folder: Path, *targets: str) -> None:
+def install(folder: Path, *targets: str, module: str = "parts") -> None:
     info = folder / f"{targets[0]}-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {targets[0]}\nVersion: 1\n")
-    points = "".join(f"{name} = parts:{name.upper()}\n" for name in targets)
+    points = "".join(f"{name} = {module}:{name.upper()}\n" for name in targets)
     (info / "entry_points.txt").write_text(f"[qcompiler.backends]\n{points}")
 
 
@@ -163,6 +171,7 @@ def test_parts_of_targets_are_what_they_must_be(run: Any, folder: Path) -> None:
         "numbered": "of an engine: name must be a text that is not empty, not 5",
         "nameless": "of an engine: name must be a text that is not empty, not ''",
         "unmade": "of an engine: make must be a function, not None",
+        "fewer": "most_weight_bits must be a whole number from 2 on, not 0",
         "faster": "its engine fast has the name of a built-in one",
     }
     install(folder, *parts)
@@ -170,6 +179,23 @@ def test_parts_of_targets_are_what_they_must_be(run: Any, folder: Path) -> None:
         kind = " " if name == "other" else ": "
         check(run(f"{COMPILE} --target {name}"), f"the plugin target {name}{kind}{message}")
         assert not (folder / "net.out").exists()
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_folder_that_is_removed_names_the_target(run: Any, folder: Path) -> None:
+    install(folder, "removes")
+    message = "the target removes of parts fails to write its files: it removes the folder for them"
+    check(run(f"{COMPILE} --target removes"), message)
+    assert not (folder / "net.out").exists()
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_chip_without_room_is_refused(run: Any, folder: Path) -> None:
+    (folder / "tiny_chip.py").write_text(CHIP)
+    install(folder, "tiny", module="tiny_chip")
+    message = "cannot load: cores of the chip Loihi 1 must be a whole number from 1 on, not 0"
+    check(run(f"{COMPILE} --target tiny"), f"the plugin tiny of tiny {message}")
+    assert not (folder / "net.out").exists()
 
 
 @pytest.mark.usefixtures("parts")
