@@ -1,20 +1,26 @@
-"""The Python of the documentation runs, page by page, and prints what the pages show."""
+"""The Python of the documentation runs, page by page, and prints what the pages show.
+
+No program of a page warns, but for one that is told what its errors come from.
+"""
 
 from __future__ import annotations
 
 import io
 import re
+import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from qcompiler import CompileWarning
 from tests.support.pages import is_guide, workplace
 from tests.support.shown import alike
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
+WARN = ("explain",)
 _BLOCK = re.compile(r"```(python|text)\n(.*?)```", re.DOTALL)
 
 
@@ -37,6 +43,7 @@ def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             printed = ""
         else:
             output = io.StringIO()
-            with redirect_stdout(output):
+            with redirect_stdout(output), warnings.catch_warnings():
+                warnings.simplefilter("ignore" if page.stem in WARN else "error", CompileWarning)
                 exec(compile(block, page.name, "exec", dont_inherit=True), known)
             printed = output.getvalue()
