@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 from qcompiler.backends.program.program import Program
 from qcompiler.manifest.rebuild import arguments_of, differences
 
@@ -39,8 +41,8 @@ def compile(
     proved: bool = False,
     passes: str | Pipeline | None = None,
     layout: str | None = None,
-    mean_values: float | Sequence[float] = (),
-    scale_values: float | Sequence[float] = (),
+    mean_values: float | Sequence[float] | NDArray[Any] | None = (),
+    scale_values: float | Sequence[float] | NDArray[Any] | None = (),
     reverse_input_channels: bool = False,
     allow_products: bool = False,
     activation_error: float = 0.0,
@@ -63,7 +65,7 @@ def compile(
 
     - ``calibration`` is a path, a `DataSet`, an array ``images x shape``, a sequence of one per
       input, a mapping by input name, which may hold ``labels``, or an iterable of batches, such as
-      a DataLoader. Without it, ranges come from the weights alone.
+      a DataLoader. Of an open file give the path. Without data, ranges come from the weights alone.
     - ``mean_values``, ``scale_values``, ``reverse_input_channels`` and ``layout`` describe
       preprocessing that becomes part of the network: ``(x - mean) / scale`` of the raw input, with
       one number, or one per channel.

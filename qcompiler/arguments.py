@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
-from operator import index
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,10 @@ from .ir import PipelineError
 
 
 def integer(given: Any, name: str) -> int:
-    """A whole number."""
-    try:
-        if not isinstance(given, bool | np.bool_):
-            return index(given)
-    except TypeError:
-        pass
-    raise PipelineError(f"{name} must be an integer, not {_shown(given)}")
+    """A whole number; an array that holds one is none."""
+    if not isinstance(given, Integral) or isinstance(given, bool):
+        raise PipelineError(f"{name} must be an integer, not {_shown(given)}")
+    return int(given)
 
 
 def number(given: Any, name: str) -> float:

@@ -16,6 +16,7 @@ from qcompiler.ir.kernels import Array
 
 from .one_array import as_array
 
+_OF_FILES = "give its path as calibration data; np.load(file) makes arrays of it, also for runs"
 LABELS = ("labels", "label", "y")  # names that arrays of labels have
 
 
@@ -121,8 +122,10 @@ def batches_of(
 
     A batch is an array, a sequence of one array per input with labels behind them or not, or a
     mapping by name, with labels or not; the only array that such one holds for a network with one
-    input may have any name. Else DataError.
+    input may have any name. Else DataError; so for an open file, whose lines are no batches.
     """
+    if hasattr(given, "readline"):
+        raise DataError(Diagnostic("the data are an open file, which is not read", help=_OF_FILES))
     for number, batch in enumerate(given):
         if isinstance(batch, Mapping):
             named = _renamed(batch, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,18 @@ def test_what_is_no_array_is_named_with_a_remedy(tmp_path: Path, program: Progra
             with pytest.raises(DataError, match=f"for x is {kind}, no array of frames") as caught:
                 call(wrong)
             assert "np.load" in str(caught.value) and "run_stream" in str(caught.value)
+
+
+def test_an_open_file_is_told(tmp_path: Path, program: Program) -> None:
+    np.savez(tmp_path / "d.npz", x=X)
+    content = (tmp_path / "d.npz").read_bytes()
+    for call in (program.run, lambda given: qcompiler.compile(NET, calibration=given)):
+        with (tmp_path / "d.npz").open("rb") as file:
+            for given in (file, BytesIO(content)):
+                with pytest.raises(DataError, match="the data are an open file") as caught:
+                    call(given)
+                assert "give its path as calibration data; np.load(file)" in str(caught.value)
+    np.testing.assert_array_equal(program.run(np.load(BytesIO(content))), program.run(X))
 
 
 def test_masked_values_are_refused_and_masks_of_nothing_are_none(program: Program) -> None:

@@ -49,8 +49,8 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "max_drop": ("1", [1], -1, 101, float("nan"), True, print),
     "max_drift": ("1", [1], -1, 101, float("nan"), True, print),
     "effort": (None, 0.5, "1", [1], True, np.bool_(1)),
-    "slices": (None, 2.5, "4", True),
-    "t_max": (2.5, "16", [16], True),
+    "slices": (None, 2.5, "4", True, np.array(2)),
+    "t_max": (2.5, "16", [16], True, np.array(8)),
     "proved": (None, "yes", 2, np.array([True, False])),
     "reverse_input_channels": (None, "yes", [1]),
     "mean_values": ("1", "123", ("a",), (None,), {"x": 1}, object(), [[1, 2]], [[1], [1, 2]], b"1"),
@@ -87,6 +87,17 @@ def test_wrong_arguments(name: str) -> None:
         said = (name, name.rstrip("_values"), name.replace("_", "-"), SAID.get(name, name))
         assert any(one in message for one in said), message
         assert len(message) < 300
+
+
+def test_an_array_is_no_integer() -> None:
+    with pytest.raises(PipelineError, match=r"t_max must be an integer, not array\(8\)"):
+        qcompiler.compile(NETWORK, t_max=np.array(8))  # type: ignore[arg-type]
+
+
+def test_numbers_of_preprocessing_may_be_an_array_or_none() -> None:
+    given = qcompiler.compile(NETWORK, mean_values=None, scale_values=np.array([2.0, 2.0, 2.0]))
+    before = given.manifest["preprocessing"]
+    assert before["mean"] == [] and before["scale"] == [2.0, 2.0, 2.0]
 
 
 def test_options_are_looked_at_before_the_model() -> None:
