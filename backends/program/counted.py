@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, fields, replace
 from math import isfinite
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -52,8 +51,9 @@ def plain(counters: Counters) -> Counters:
     )
 
 
-def _is_whole(given: object) -> bool:
-    return isinstance(given, int | np.integer) and not isinstance(given, bool) and given >= 0
+def _is_whole(given: Any) -> bool:
+    whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
+    return whole and int(given) >= 0
 
 
 def _own(number: Any) -> Any:
@@ -61,9 +61,12 @@ def _own(number: Any) -> Any:
 
 
 def _are_levels(given: object) -> bool:
-    return isinstance(given, Levels) and all(
-        isinstance(number, Real) and isfinite(number) and number >= 0 for number in astuple(given)
-    )
+    return isinstance(given, Levels) and all(map(_is_amount, astuple(given)))
+
+
+def _is_amount(given: Any) -> bool:
+    real = isinstance(given, int | float | np.integer | np.floating)
+    return real and isfinite(given) and bool(given >= 0)
 
 
 def _by_name(given: object, fits: Callable[[object], bool]) -> bool:
