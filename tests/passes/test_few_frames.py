@@ -18,7 +18,8 @@ RNG = np.random.default_rng(2)
 
 def weights(inputs: int, outputs: int) -> Array:
     """Of a dense layer that keeps the size of values."""
-    return (RNG.normal(size=(inputs, outputs)) / np.sqrt(inputs)).astype(np.float32)
+    found: Array = (RNG.normal(size=(inputs, outputs)) / np.sqrt(inputs)).astype(np.float32)
+    return found
 
 
 def error(proto: Any, data: Array, unseen: Array, **options: Any) -> float:
