@@ -21,7 +21,7 @@ from qcompiler.passes.quantization.fusion_groups import (
     fusion_groups,
     is_network_output,
 )
-from qcompiler.passes.quantization.levels import levels_of, times_of
+from qcompiler.passes.quantization.levels import PRECISE, levels_of, times_of
 from qcompiler.passes.quantization.slopes import ALIKE_PARTS
 
 _FEW_SYNAPSES = 4
@@ -103,11 +103,14 @@ class Resolution:
     def levels_of_segments(self, result: Value) -> int | None:
         """Those of their sum; None if these are the network's.
 
-        An output may have more, and what slices read.
+        An output may have more, and what slices read. Beyond half of the largest weight there are
+        no more: the slopes of narrow segments would exceed it.
         """
         own = result.type.t_max if isinstance(result.type, Tensor) else None
         no_window = is_network_output(self.graph, result) or self._is_sliced(result)
-        return own and (min(own, self.t_max) if no_window else own)
+        most = max(PRECISE, (self.limit + 1) // 2)
+        found = own and (min(own, self.t_max) if no_window else own)
+        return most if (found or self.t_max) > most else found
 
     def _is_sliced(self, value: Value) -> bool:
         """Whether scaled clips are among what reads a value."""

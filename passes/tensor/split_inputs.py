@@ -37,7 +37,7 @@ from qcompiler.passes.slicing.slice_costs import EVENTS, PRICES, UPDATE, slice_c
 _FEW_DIGITS, _MORE_DIGITS = 2, 3
 _MANY_LEVELS = 64  # of other values, from which inputs have the levels of more digits
 _SMALL = 1 / 64  # of the energy of a frame, or of the neurons
-_FINE = 256  # levels: 7 steps as three digits, fewer than the 8 of 64 levels as two
+_TIMES = 4  # the levels of other values: as three digits they take 7 steps beside 64
 _ADDS = Conv | Dense | SumPool | Pad | Affine | Add | Clip | Function | Multiply
 
 
@@ -47,7 +47,7 @@ class SplitInputs(Pass):
 
     ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
     up to 256 for many classes. ``digits`` 0 takes two, and if ``t_max`` is 64 or more, three, with
-    at least 256 levels; one more where these windows are long and its events take little of a
+    four times as many levels; one more where these windows are long and its events take little of a
     frame's energy, or fewer than updates that go because frames come faster. With ``price`` energy
     only windows longer than ``t_max`` are long.
     ``calibration`` holds one array per input, ``images x shape``.
@@ -100,7 +100,7 @@ class SplitInputs(Pass):
             return replace(value, type=replace(value.type, digits=digits))
         levels = self.levels or most_output_levels(graph, self.t_max)
         if digits > _FEW_DIGITS and not (self.levels or self.digits):
-            levels = max(levels, _FINE)
+            levels = max(levels, _TIMES * self.t_max)
         if digits > 1 and not self.levels:
             levels = max(levels, value.type.t_max or 0)
         if raw and data is not None and (grid := grid_of(data, chooses(graph))):
