@@ -6,11 +6,11 @@ of their variance s^2, of logarithms, the share
 
     max(0, 1 - d^2 / s^2)
 
-stays, where d^2 is that of chance: the mean squared distance of ends from those of half of the
-frames, one of each two, as data may alternate. For averages of n values that is the variance of n.
-So it is for the largest: in half of all cases it is that of the half, else two independent ones
-differ, by twice the variance. High ends are drawn half as far: one that is too low cuts values,
-which costs more than levels that are too wide.
+stays, where d^2 is that of chance: the mean squared distance of ends from those of either half of
+the frames, which has one of each two, as data may alternate. For averages of n values that is the
+variance of n. So it is for the largest: in half of all cases it is that of the half, else two
+independent ones differ, by twice the variance. High ends are drawn half as far: one that is too low
+cuts values, which costs more than levels that are too wide.
 """
 
 from __future__ import annotations
@@ -24,37 +24,45 @@ from qcompiler.passes.calibration.snap import snapped
 _GOLDEN = (np.sqrt(5) - 1) / 2
 
 
-def one_of_two(count: int) -> Array:
-    """Which of so many to take: one of each two in a row, without a period; none of one."""
+def halves_of(count: int) -> Array:
+    """Which of so many each half has, ``2 x count``: one of each two in a row, without a period.
+
+    The last of an odd number is in none.
+    """
     pairs = np.arange(count // 2)
-    chosen = np.zeros(count, bool)
-    chosen[2 * pairs + (pairs * _GOLDEN % 1 < 0.5)] = True
+    chosen, first = np.zeros((2, count), bool), pairs * _GOLDEN % 1 < 0.5
+    chosen[0, 2 * pairs + first] = True
+    chosen[1, 2 * pairs + ~first] = True
     return chosen
 
 
 class SteadyTops:
-    """A sample of every channel of a value, and of half of so many frames.
+    """A sample of every channel of a value, and of two halves of so many frames.
 
-    Of a single frame it is half of the places. See `ChannelSample` for ``rare``.
+    Of a single frame these are halves of the places. See `ChannelSample` for ``rare``.
     """
 
     def __init__(self, frames: int, rare: bool = False) -> None:
-        self._frames = one_of_two(frames)
+        self._frames = halves_of(frames)
         self._whole = ChannelSample(frames, rare)
-        self._half = ChannelSample((frames + 1) // 2, rare)
-        self._seen = self._halved = 0  # frames
+        self._halves = [ChannelSample(max(1, frames // 2), rare) for _ in self._frames]
+        self._seen, self._halved = 0, False
 
     def add(self, batch: Array) -> None:
         """Add a sample of a batch, ``frames x channels x ..``."""
         self._whole.add(batch)
-        half = batch[self._frames[self._seen : self._seen + len(batch)]]
-        if len(self._frames) == 1:
-            places = batch.reshape(*batch.shape[:2], -1)
-            half = places[:, :, one_of_two(places.shape[2])]
-        if half.size:
-            self._half.add(half)
-            self._halved += len(half)
+        for half, part in zip(self._halves, self._parts(batch), strict=True):
+            if part.size:
+                half.add(part)
+                self._halved = True
         self._seen += len(batch)
+
+    def _parts(self, batch: Array) -> list[Array]:
+        """What each half has of a batch."""
+        if self._frames.shape[1] == 1:
+            places = batch.reshape(*batch.shape[:2], -1)
+            return [places[:, :, chosen] for chosen in halves_of(places.shape[2])]
+        return [batch[chosen] for chosen in self._frames[:, self._seen : self._seen + len(batch)]]
 
     def tops(self, levels: int) -> Array:
         """See `ChannelSample.tops`; those of frames that tell nothing are alike."""
@@ -71,11 +79,11 @@ class SteadyTops:
 
     def _share(self, tops: Array, levels: int) -> float:
         """How much of what these ends differ by is not chance."""
-        half = self._half.tops(levels) if self._halved else np.zeros(len(tops))
-        both = (tops > 0) & (half > 0)
-        if both.sum() < 2:
+        halves = [half.tops(levels) if self._halved else 0 * tops for half in self._halves]
+        known = np.all([tops, *halves], axis=0)
+        if known.sum() < 2:
             return 0.0
-        ends = np.log(tops[both])
+        ends = np.log(tops[known])
         spread = float(ends.var(ddof=1))
-        chance = float(np.square(ends - np.log(half[both])).mean())
+        chance = float(np.mean([np.square(ends - np.log(half[known])) for half in halves]))
         return max(0.0, 1 - chance / spread) if spread > 0 else 0.0

@@ -9,7 +9,7 @@ import pytest
 
 import qcompiler
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.tensor.steady_tops import one_of_two
+from qcompiler.passes.tensor.steady_tops import halves_of
 from tests.support.onnx_models import model, run_onnx
 from tests.support.spiking import same_spikes
 
@@ -30,12 +30,12 @@ def error(proto: Any, data: Array, unseen: Array, **options: Any) -> float:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 201])
-def test_one_of_each_two_is_taken(count: int) -> None:
-    chosen = one_of_two(count)
-    pairs = chosen[: count // 2 * 2].reshape(-1, 2)
-    assert len(chosen) == count and (pairs.sum(axis=1) == 1).all()
-    assert not chosen[2 * len(pairs) :].any()
-    assert abs(pairs.sum(axis=0) - len(pairs) / 2).max(initial=0) <= 2
+def test_halves_have_one_of_each_two(count: int) -> None:
+    halves = halves_of(count)
+    pairs = halves[:, : count // 2 * 2].reshape(2, -1, 2)
+    assert halves.shape == (2, count) and (pairs.sum(axis=0) == 1).all()
+    assert (pairs.sum(axis=2) == 1).all() and not halves[:, count // 2 * 2 :].any()
+    assert abs(pairs.sum(axis=1) - pairs.shape[1] / 2).max(initial=0) <= 2
 
 
 @pytest.mark.filterwarnings("ignore::qcompiler.CompileWarning")
