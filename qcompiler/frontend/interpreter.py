@@ -15,6 +15,7 @@ from qcompiler.frontend.model.constant_folding import PROBES, KnownArray, folds
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused, RefusedProduct, first_line
 from qcompiler.frontend.model.onnx_file import Model
+from qcompiler.frontend.model.operands import missing_operand
 from qcompiler.frontend.model.refusals import DATA_PRODUCTS, MATRIX_PRODUCTS, refusal
 from qcompiler.frontend.model.scope import AbstractValue, Scope, Unknown, depends_on_data
 from qcompiler.ir import Builder, Diagnostic, InvalidGraph, InvalidModel, Value
@@ -87,6 +88,8 @@ class ModelInterpreter:
 
     def visit(self, entry: Entry) -> list[AbstractValue]:
         """Import one node; stand-ins take the place of its results if it is refused."""
+        if (missing := missing_operand(entry.node, self.opset)) is not None:
+            raise self._broken(entry, f"has no input {missing}")
         inputs = tuple(self.items[name] if name else None for name in entry.node.input)
         doubt = self.stand_ins.doubt(inputs)
         try:

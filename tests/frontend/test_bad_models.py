@@ -121,7 +121,7 @@ GRAPHS = {
     "itself": ("y = Relu(y)", "the graph has a cycle"),
     "twice": ("y = Relu(x) y = Neg(x)", 'value "y" is defined twice'),
     "output": ("z = Relu(x)", 'output "y" is not defined'),
-    "no input": ("y = Relu()", "y_node"),
+    "no input": ("y = Relu()", '"y_node": Relu has no input 0'),
     "attribute": ('y = Softmax<axis="one">(x)', "attribute axis of the wrong type"),
     "axis": ("y = Softmax<axis=5>(x)", "axis 5"),
     "shape": ("y = Reshape(x, i)", "cannot reshape"),
@@ -136,6 +136,29 @@ GRAPHS = {
 def test_broken_graphs(name: str) -> None:
     body, what = GRAPHS[name]
     refuses(model(FLAT, body, w=(5, 2), i=ints(7, 7)), "the model: ", what)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "inputs", "what"),
+    [
+        ("EyeLike", [""], "no input 0"),
+        ("RegexFullMatch", [""], "no input 0"),
+        ("Unique", [""], "no input 0"),
+        ("Concat", ["w", ""], "no input 1"),
+        ("Sum", [], "no input 0"),
+        ("MatMul", ["x", ""], "no input 1"),
+        ("MatMulInteger", ["x", ""], "no input 1"),
+        ("ai.onnx.ml.Scaler", [], "no input 0"),
+        ("com.microsoft.Attention", ["x", ""], "no weight"),
+        ("com.microsoft.FusedMatMul", ["", "x"], "no input 0"),
+    ],
+)
+def test_operands_that_a_node_cannot_be_without(op_type: str, inputs: list[str], what: str) -> None:
+    """For some of them onnx would end the process."""
+    proto = model("float[N,4,6] x", f"y = {op_type}(x)", 22, w=(6,))
+    proto.opset_import.extend(map(helper.make_opsetid, ("com.microsoft", "ai.onnx.ml"), (1, 3)))
+    proto.graph.node[0].input[:] = inputs
+    refuses(proto, f'"y_node": {op_type} has {what}')
 
 
 def test_models_without_what_they_need() -> None:

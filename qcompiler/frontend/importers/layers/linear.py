@@ -104,9 +104,15 @@ def matmul(node: NodeContext) -> Value:
     return _matrix_first(node) if constant_first else _matrix_second(node)
 
 
+def _factor(node: NodeContext, index: int) -> KnownArray:
+    known = node.known(index, "weight")
+    if known is None:
+        raise InvalidNode("has no weight")
+    return known
+
+
 def _matrix_first(node: NodeContext) -> Value:
-    x, known = node.activation(1), node.known(0, "weight")
-    assert known is not None
+    x, known = node.activation(1), _factor(node, 0)
     if known.arrays[0].ndim == 1 and len(x.type.shape) > 1:
         row = known.changed(lambda vector: vector[None], known.name)
         found = _matrix_first(replace(node.within("row"), inputs=(row, x)))
@@ -120,8 +126,7 @@ def _matrix_first(node: NodeContext) -> Value:
 
 
 def _matrix_second(node: NodeContext) -> Value:
-    x, known = node.activation(), node.known(1, "weight")
-    assert known is not None
+    x, known = node.activation(), _factor(node, 1)
     shape, extent = x.type.shape, known.arrays[0].shape
     if not shape:
         raise mixes_batch(node)
