@@ -19,7 +19,14 @@ from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, Function
 from qcompiler.ir.view import Reshape, Transpose
 
-from .attention_masks import behind, constant_mask, masks_of_data, padding_masks, window
+from .attention_masks import (
+    behind,
+    constant_mask,
+    masks_of_data,
+    of_booleans,
+    padding_masks,
+    window,
+)
 from .matrices import multiplied
 from .softmax import in_spikes
 
@@ -50,7 +57,7 @@ def attention(node: NodeContext) -> Value:
         heads,
         node.real("scale", 0.0),
         _mask(node, 3, heads, ahead, latest),
-        masks_of_data(node, 3),
+        masks_of_data(node, 3, heads.keys.type.shape[1]),
         node.real("softcap", 0.0),
     )
     return _joined(node, found) if joined else _named(node, found)
@@ -97,7 +104,7 @@ def packed_attention(node: NodeContext) -> Value:
 def _of_onnxruntime(node: NodeContext, heads: Heads, padding: int) -> Value:
     latest = 0 if node.integer("unidirectional", 0) else -1
     mask = _mask(node, 5, heads, -1, latest)
-    masks = (*padding_masks(node, padding), *masks_of_data(node, 5))
+    masks = (*padding_masks(node, padding), *masks_of_data(node, 5, heads.keys.type.shape[1]))
     return _joined(node, _attended(node, heads, node.real("scale", 0.0), mask, masks))
 
 
@@ -166,7 +173,8 @@ def _attended(
     scores = behind_masks(node.within("masked"), [(scores, 1.0)], mask)
     for at, of_data in enumerate(masks):
         scores = behind(node.within(f"padded{at}"), scores, of_data)
-    shares = in_spikes(node.within("shares"), scores, 2, False)
+    empty = any(of_booleans(node, one) for one in masks)
+    shares = in_spikes(node.within("shares"), scores, 2, False, empty)
     seeing = (mask > LOWEST).any(axis=2, keepdims=True)  # a query that sees no key gives zeros
     return multiplied(
         node.within("mixed"), scaled_by(node, shares, seeing.astype(np.float32), "seen"), v

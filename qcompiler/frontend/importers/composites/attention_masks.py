@@ -9,21 +9,25 @@ from onnx import TensorProto
 
 from qcompiler.frontend.importers.elementwise.arithmetic import add
 from qcompiler.frontend.importers.elementwise.choices import where
-from qcompiler.frontend.importers.elementwise.masks import LOWEST
+from qcompiler.frontend.importers.elementwise.masks import ABSENT, LOWEST
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
-from qcompiler.frontend.model.node_errors import Refused
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.sample_constants import per_sample
 from qcompiler.ir import Value
+from qcompiler.ir.ann import Function, Pad
 from qcompiler.ir.view import Reshape
 
+_AXES = "give the mask axes for the batch, the heads, the queries and the keys; each may be 1 long"
 _ROWS = "give one with an element for each key, 1 where it is present, as an input of the model"
 
 
 def constant_mask(node: NodeContext, index: int, keys: int) -> Array:
-    """What is added to the scores; hidden where a mask of booleans is false."""
+    """What is added to the scores; hidden where a mask of booleans is false, or where it ends."""
     known = node.item(index)
+    if isinstance(known, Value) and len(known.type.shape) == 3:
+        return np.where(np.arange(keys) < known.type.shape[2], np.float32(0), np.float32(LOWEST))
     if not isinstance(known, KnownArray):
         return np.zeros((), np.float32)
     given = per_sample(node, _without_axes(known), 3)
@@ -51,34 +55,49 @@ def window(queries: int, keys: int, ahead: int, latest: int) -> Array:
     return np.where(hidden, np.float32(LOWEST), np.float32(0))
 
 
-def masks_of_data(node: NodeContext, index: int) -> tuple[Value, ...]:
+def masks_of_data(node: NodeContext, index: int, keys: int) -> tuple[Value, ...]:
     """A mask that depends on data: numbers to add, or booleans, true where a key is present."""
     mask = node.item(index)
     if not isinstance(mask, Value):
         return ()
     if len(mask.type.shape) != 3:
         raise Refused(
-            f"{node.op_type} with a mask of data of other than four axes is not supported"
+            f"{node.op_type} with a mask of data of other than four axes is not supported", _AXES
         )
-    return (mask,)
+    if (missing := keys - mask.type.shape[2]) <= 0:
+        return (mask,)
+    covering = node.part("covering", Pad((0, 0, 0, 0, 0, missing)), mask)
+    if of_booleans(node, mask):
+        node.scope.kinds[covering.name] = TensorProto.BOOL
+    return (covering,)
 
 
 def padding_masks(node: NodeContext, index: int) -> tuple[Value, ...]:
-    """Where keys are present, of onnxruntime: 1 or 0 for each key, or each query and key."""
+    """What onnxruntime adds to scores where keys are absent: 0 for each key, or each query and key.
+
+    The scores of a row that is hidden keep their shares, unless the number swallows them.
+    """
     mask = node.item(index)
     if mask is None:
         return ()
     if not isinstance(mask, Value) or len(mask.type.shape) not in (1, 2):
         raise Refused(f"{node.op_type} with such a padding mask is not supported", _ROWS)
+    hiding = node.real("mask_filter_value", ABSENT)
+    if np.isnan(hiding):
+        raise InvalidNode("has NaN as its mask_filter_value")
     shape = (1,) * (3 - len(mask.type.shape)) + mask.type.shape
     present = node.part("present", Reshape(shape), mask)
-    node.scope.kinds[present.name] = TensorProto.BOOL
-    return (present,)
+    return (node.part("padding", Function(f"x 0.5 > 0 {max(hiding, LOWEST)!r} where"), present),)
 
 
 def behind(node: NodeContext, scores: Value, mask: Value) -> Value:
     """Scores behind a mask that depends on data."""
-    if mask.name not in node.scope.kinds:
+    if not of_booleans(node, mask):
         return add(replace(node, inputs=(scores, mask)))
     lowest = KnownArray((np.array(LOWEST, np.float32),) * len(node.scope.probes), "lowest")
     return where(replace(node, inputs=(mask, scores, lowest)))
+
+
+def of_booleans(node: NodeContext, mask: Value) -> bool:
+    """Whether a mask tells which keys are present: where none is, the shares of all are 0."""
+    return mask.name in node.scope.kinds

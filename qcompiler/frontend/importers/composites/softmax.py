@@ -49,29 +49,38 @@ def spelt_out(node: NodeContext, on_host: Value) -> Value:
     return in_spikes(node, x, made.op.axis % len(x.type.shape), made.op.log)
 
 
-def in_spikes(node: NodeContext, x: Value, axis: int, log: bool) -> Value:
-    """The softmax along an axis of a sample, or its logarithm."""
-    kept, present = np.ones((), np.float32), None
+def in_spikes(node: NodeContext, x: Value, axis: int, log: bool, empty: bool = False) -> Value:
+    """The softmax along an axis of a sample, or its logarithm.
+
+    If ``empty``, the shares of a row that data hide are 0.
+    """
+    kept, present, seen = np.ones((), np.float32), None, None
     if (masked := without_mask(node, x)) is not None:
-        x, kept, present = _unmasked(node, masked, axis)
+        x, kept, present, seen = _unmasked(node, masked, axis)
     if log and not (kept.all() and present is None):
         raise Refused("LogSoftmax behind a mask is not supported inside the network")
 
-    def counted(x: Value, role: str) -> Value:
-        if present is not None:
-            x = product(node.within(f"{role}.present"), x, present)
+    def counted(x: Value, role: str, gate: Value | None = seen) -> Value:
+        if gate is not None:
+            x = product(node.within(f"{role}.present"), x, gate)
         return scaled_by(node, x, kept, role)
 
     _, below, total = log_sum_below(node, x, frozenset([axis]), counted)
     rest = difference(node, below, spread(node, total, x.type.shape))
     if log:
         return rest
-    return counted(node.part("exp", Function("x 0 min exp"), rest), "shares")
+    shares = node.part("exp", Function("x 0 min exp"), rest)
+    return counted(shares, "shares", present if empty else seen)
 
 
-def _unmasked(node: NodeContext, masked: Masked, axis: int) -> tuple[Value, Array, Value | None]:
-    """What a softmax is taken of, what constants keep of that, and what data keep, if they do."""
-    x, present = masked.bare, None
+def _unmasked(
+    node: NodeContext, masked: Masked, axis: int
+) -> tuple[Value, Array, Value | None, Value | None]:
+    """What a softmax is taken of, what constants keep of that, and what data keep, if they do.
+
+    Data keep what is present; or to see some of every row, all of one of which nothing is.
+    """
+    x, present, seen = masked.bare, None, None
     if masked.present:
         present = _joined(node, masked.present)
     hidden = _compact(masked.hidden & ~masked.hidden.all(axis=axis, keepdims=True))
@@ -80,8 +89,8 @@ def _unmasked(node: NodeContext, masked: Masked, axis: int) -> tuple[Value, Arra
         if present is not None:
             present = _present_ones(node, present, hidden, axis)
     if present is not None:
-        x, present = _above_lowest(node, x, present, axis, masked.alike)
-    return x, (~hidden).astype(np.float32), present
+        x, seen = _above_lowest(node, x, present, axis, masked.alike)
+    return x, (~hidden).astype(np.float32), present, seen
 
 
 def _joined(node: NodeContext, present: tuple[Value, ...]) -> Value:
