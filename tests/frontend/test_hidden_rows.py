@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from onnx import helper
 from qcompiler.frontend.import_model import import_model
 from qcompiler.frontend.importers.elementwise.masks import nodes_of_masks
 from qcompiler.ir import InvalidModel, evaluate
-from tests.support.onnx_models import model, run_onnx, run_reference
+from tests.support.onnx_models import ints, model, run_onnx, run_reference
 
 Array = np.ndarray[Any, Any]
 WEIGHTS: dict[str, Any] = {name: (6, 6) for name in ("wq", "wk", "wv")}
@@ -86,3 +87,64 @@ def test_rows_that_booleans_hide_give_zeros(shape: tuple[int, ...], attributes: 
 def test_keys_that_a_mask_does_not_cover_are_hidden(kind: str, shape: tuple[int, ...]) -> None:
     numbers = np.random.default_rng(1).standard_normal((30, *shape), np.float32)
     agrees(kind, shape, "", numbers > 0.5 if kind == "bool" else numbers)
+
+
+SCORES: dict[str, Any] = {
+    "one": ints(1),
+    "two": ints(2),
+    "zero": np.float32(0),
+    "unit": np.float32(1),
+    "c": np.float32(-1e9),
+    "d": np.float32(-1e4),
+    "low": np.float32(np.finfo(np.float32).min),
+    "seen": np.tri(4, dtype=np.bool_)[None],
+    "shown": np.tri(4, dtype=np.float32)[None],
+    "causal": np.where(np.tri(4), np.float32(0), np.float32(-1e9)),
+    "lowest": np.where(np.tri(4), np.float32(0), np.finfo(np.float32).min),
+}
+KEY, QUERY = "k = Unsqueeze(m, one)", "q = Unsqueeze(m, two)"
+ADDED = f"{KEY} t = Where(k, zero, c)"
+TWO = f"{ADDED} {QUERY} u = Where(q, zero, c)"
+FLAGS = f"{KEY} {QUERY}"
+HIDDEN = "r = Sub(unit, b) t = Mul(r, d) a = Add(x, t)"
+
+# name: type of the mask, nodes
+MASKS: dict[str, tuple[str, str]] = {
+    "sum": ("bool", f"{ADDED} s = Add(t, causal) a = Add(x, s)"),
+    "sum behind a bound": ("bool", f"{ADDED} s = Add(t, causal) l = Max(s, c) a = Add(x, l)"),
+    "scores behind a bound": (
+        "bool",
+        f"{KEY} t = Where(k, zero, low) s = Add(x, lowest) p = Add(s, t) a = Max(p, low)",
+    ),
+    "the lower one": ("bool", f"{ADDED} l = Min(t, causal) a = Add(x, l)"),
+    "the lower one of two": ("bool", f"{TWO} l = Min(t, u) a = Add(x, l)"),
+    "sum of two": ("bool", f"{TWO} l = Add(t, u) a = Add(x, l)"),
+    "sum of two behind a bound": ("bool", f"{TWO} s = Add(t, u) l = Max(s, c) a = Add(x, l)"),
+    "chosen of a sum": ("bool", f"{KEY} s = Add(x, causal) a = Where(k, s, c)"),
+    "chosen of a chosen one": ("bool", f"{KEY} s = Where(k, x, c) a = Where(seen, s, c)"),
+    "chosen twice": ("bool", f"{ADDED} s = Where(seen, t, c) a = Add(x, s)"),
+    "chosen twice by data": ("bool", f"{ADDED} {QUERY} u = Where(q, t, c) a = Add(x, u)"),
+    "by far more than constants": (
+        "bool",
+        f"{KEY} t = Where(k, zero, d) s = Add(t, causal) a = Add(x, s)",
+    ),
+    "by far more than data": ("bool", f"{TWO} v = Where(q, zero, d) s = Add(t, v) a = Add(x, s)"),
+    "smaller flags": ("float", f"{KEY} b = Min(k, shown) {HIDDEN}"),
+    "larger flags": ("float", f"{KEY} b = Max(shown, k) {HIDDEN}"),
+    "smaller flags of data": ("float", f"{FLAGS} b = Min(k, q) {HIDDEN}"),
+    "product of flags": ("float", f"{FLAGS} b = Mul(k, q) {HIDDEN}"),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_in_front_of_masks(name: str) -> None:
+    """What a sum hides twice is hidden by more than what it hides once."""
+    kind, body = MASKS[name]
+    body = f"{body} z = Softmax(a) y = Neg(z)"
+    read = {name: array for name, array in SCORES.items() if re.search(rf"\b{name}[,)]", body)}
+    proto = model(f"float[N,4,4] x, {kind}[N,4] m", body, 13, **read)
+    graph = import_model(proto, None, True).graph
+    x, m = X[:, :, :4].copy(), KEYS.astype(np.bool_ if kind == "bool" else np.float32)
+    (found,) = evaluate(graph, x, m.astype(np.float32))
+    np.testing.assert_allclose(found, run_onnx(proto, {"x": x, "m": m})[0], atol=1e-3)
+    assert not nodes_of_masks(graph)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qcompiler.frontend.importers.composites.fused import bias_gelu, quick_gelu
-from qcompiler.frontend.importers.elementwise.choices import comparison, logic
+from qcompiler.frontend.importers.elementwise.choices import logic
+from qcompiler.frontend.importers.elementwise.conditions import comparison
 from qcompiler.frontend.importers.elementwise.equality import equality
 from qcompiler.frontend.importers.elementwise.functions import (
     absolute,

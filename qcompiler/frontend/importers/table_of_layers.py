@@ -30,7 +30,7 @@ from qcompiler.frontend.importers.composites.rotary import (
 from qcompiler.frontend.importers.elementwise.activations import clip, neg, relu
 from qcompiler.frontend.importers.elementwise.arithmetic import add, mean, sub, total
 from qcompiler.frontend.importers.elementwise.choices import where
-from qcompiler.frontend.importers.elementwise.functions import minimum_maximum
+from qcompiler.frontend.importers.elementwise.extremes import minimum_maximum
 from qcompiler.frontend.importers.elementwise.products import div, mul
 from qcompiler.frontend.importers.layers.categories import label_encoder, one_hot_encoder
 from qcompiler.frontend.importers.layers.einsum import cumsum

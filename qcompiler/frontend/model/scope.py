@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -31,16 +31,36 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Masked:
-    """A value without the mask in front of it, where constants hide it, and where data do.
+    """A value without the masks in front of it, where constants hide it, and where data do.
 
     ``hidden`` has the value's shape. Each of ``present`` spreads over the value: 1, or 0 where it
-    hides. What is hidden is ``alike`` if nothing is left of its numbers.
+    hides. ``number`` is what constants add to the least hidden, ``below`` what each of the data do.
     """
 
     bare: Value
     hidden: Array
     present: tuple[Value, ...] = ()
-    alike: bool = False
+    below: tuple[float, ...] = ()
+    number: float = -np.inf
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """What each mask adds: those of data, and that of constants if they hide anything."""
+        return (*self.below, *((self.number,) if self.hidden.any() else ()))
+
+    def of_data(self, present: Value, number: float) -> Masked:
+        """The value behind one more mask that depends on data."""
+        return replace(self, present=(*self.present, present), below=(*self.below, number))
+
+    def behind(self, other: Masked) -> Masked:
+        """The value behind the masks of another one, too."""
+        return Masked(
+            self.bare,
+            self.hidden | other.hidden,
+            (*self.present, *other.present),
+            (*self.below, *other.below),
+            max(self.number, other.number),
+        )
 
 
 AbstractValue: TypeAlias = (
@@ -64,7 +84,8 @@ class Scope:
     difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
     booleans in the model, ``truncated`` names those that were cast from real numbers,
     ``integers`` which real value, in which code, integers stand for. ``masks`` holds values behind
-    the mask of a softmax. ``folded_products`` counts products of weights and first states of
+    the mask of a softmax, ``flags`` names values that are 1 or 0 if what they are made of is.
+    ``folded_products`` counts products of weights and first states of
     recurrent layers, which are constants.
     """
 
@@ -79,6 +100,7 @@ class Scope:
     kinds: dict[str, int] = field(default_factory=dict)
     truncated: set[str] = field(default_factory=set)
     masks: dict[str, Masked] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)
     folded_products: int = 0
 
     @property

@@ -19,6 +19,7 @@ from qcompiler.ir import Value
 from qcompiler.ir.ann import Function, Pad
 from qcompiler.ir.view import Reshape
 
+_ABOVE_WINDOWS = LOWEST / 100  # onnxruntime never shows what a window hides
 _AXES = "give the mask axes for the batch, the heads, the queries and the keys; each may be 1 long"
 _ROWS = "give one with an element for each key, 1 where it is present, as an input of the model"
 
@@ -87,7 +88,8 @@ def padding_masks(node: NodeContext, index: int) -> tuple[Value, ...]:
         raise InvalidNode("has NaN as its mask_filter_value")
     shape = (1,) * (3 - len(mask.type.shape)) + mask.type.shape
     present = node.part("present", Reshape(shape), mask)
-    return (node.part("padding", Function(f"x 0.5 > 0 {max(hiding, LOWEST)!r} where"), present),)
+    hiding = max(hiding, _ABOVE_WINDOWS)
+    return (node.part("padding", Function(f"x 0.5 > 0 {hiding!r} where"), present),)
 
 
 def behind(node: NodeContext, scores: Value, mask: Value) -> Value:

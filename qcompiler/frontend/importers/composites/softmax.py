@@ -10,7 +10,8 @@ import numpy as np
 from qcompiler.frontend.importers.elementwise import activations
 from qcompiler.frontend.importers.elementwise.activations import scaled_by, spread
 from qcompiler.frontend.importers.elementwise.arithmetic import difference
-from qcompiler.frontend.importers.elementwise.masks import without_mask
+from qcompiler.frontend.importers.elementwise.joined_masks import shown
+from qcompiler.frontend.importers.elementwise.masks import compact, without_mask
 from qcompiler.frontend.importers.elementwise.padding import flag
 from qcompiler.frontend.importers.elementwise.products import product
 from qcompiler.frontend.importers.layers.norms import log_sum_below
@@ -78,47 +79,41 @@ def _unmasked(
 ) -> tuple[Value, Array, Value | None, Value | None]:
     """What a softmax is taken of, what constants keep of that, and what data keep, if they do.
 
-    Data keep what is present; or to see some of every row, all of one of which nothing is.
+    Data keep what is present; or to see some of every row, of one of which nothing is what
+    masks hide least.
     """
-    x, present, seen = masked.bare, None, None
+    x, hidden = masked.bare, masked.hidden
     if masked.present:
-        present = _joined(node, masked.present)
-    hidden = _compact(masked.hidden & ~masked.hidden.all(axis=axis, keepdims=True))
+        x, present, seen = _above_lowest(node, masked, axis)
+        return x, np.ones((), np.float32), present, seen
+    hidden = compact(hidden & ~hidden.all(axis=axis, keepdims=True))
     if hidden.any():  # where a mask hides a whole row it changes nothing
         x = _present_ones(node, x, hidden, axis)
-        if present is not None:
-            present = _present_ones(node, present, hidden, axis)
-    if present is not None:
-        x, seen = _above_lowest(node, x, present, axis, masked.alike)
-    return x, (~hidden).astype(np.float32), present, seen
+    return x, (~hidden).astype(np.float32), None, None
 
 
-def _joined(node: NodeContext, present: tuple[Value, ...]) -> Value:
-    """1 where all of some values are 1."""
-    if len(present) == 1:
-        return present[0]
-    shape = np.broadcast_shapes(*(one.type.shape for one in present))
-    total = node.part("masks", Add(), *(spread(node, one, shape) for one in present))
-    return flag(node, total, f"x {len(present) - 0.5} >")
+def _above_lowest(node: NodeContext, masked: Masked, axis: int) -> tuple[Value, Value, Value]:
+    """How far values lie above the lowest of their row, 0 for hidden ones; what is present; seen.
 
-
-def _above_lowest(
-    node: NodeContext, x: Value, present: Value, axis: int, alike: bool
-) -> tuple[Value, Value]:
-    """How far values lie above the lowest of their row, 0 for hidden ones, and what is present.
-
-    Of a row of hidden ones all are present, and all 0 if they are ``alike``. A softmax is the same
-    from any origin; from this one, products with what is present take one gate each.
+    Of a row of hidden ones all that are seen are 0 if nothing is left of them. A softmax is the
+    same from any origin; from this one, products with what is present take one gate each.
     """
-    axes, minus = frozenset([axis]), np.asarray(-1, np.float32)
+    axes, minus, x = frozenset([axis]), np.asarray(-1, np.float32), masked.bare
     lowest = reduced(
         node.within("lowest"), "max", scaled_by(node, x, minus, "minus"), axes, keep=True
     )
     above = node.part("above", Add(), x, spread(node, lowest, x.type.shape))
-    some = reduced(node.within("some"), "max", present, axes, keep=True)
-    rest = difference(node.within("seen"), present, spread(node, some, present.type.shape))
-    seen = flag(node.within("seen"), rest, "x -0.5 >")
-    return product(node.within("gated"), above, present if alike else seen), seen
+    show = shown(node, masked)
+    most = reduced(node.within("some"), "max", show.much, axes, keep=True)
+    rest = difference(node.within("seen"), show.much, spread(node, most, show.much.type.shape))
+    seen, present = flag(node.within("seen"), rest, "x -0.5 >"), show(node.within("all"), show.full)
+    left = seen  # of the numbers of what is seen
+    if show.swallowed == show.full:
+        left = present
+    elif show.swallowed:
+        both = node.part("left", Add(), seen, show(node.within("swallowed"), show.swallowed))
+        left = flag(node.within("left"), both, "x 1.5 >")
+    return product(node.within("gated"), above, left), present, seen
 
 
 def _present_ones(node: NodeContext, x: Value, hidden: Array, axis: int) -> Value:
@@ -130,11 +125,3 @@ def _present_ones(node: NodeContext, x: Value, hidden: Array, axis: int) -> Valu
     places = np.arange(hidden.size).reshape(shape)
     taken = np.take_along_axis(places, np.where(hidden, first, along), axis)
     return arrange(node.within("present"), spread(node, x, shape), taken)
-
-
-def _compact(array: Array) -> Array:
-    """An array of length 1 along axes where nothing changes."""
-    for axis in range(array.ndim):
-        first = array.take([0], axis)
-        array = first if (array == first).all() else array
-    return array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -66,26 +67,25 @@ def behind_masks(node: NodeContext, terms: Sequence[Scaled], shift: Array) -> Va
     """The sum of values, each times a factor, and a shift: any may be the mask of a softmax."""
     shape = _common(node, [value.type.shape for value, _ in terms], shift)
     found = _total(node, terms, shift, shape)
-    if (hidden := hidden_by(shift)) is None:
-        hidden = np.zeros(shape, np.bool_)
-    else:
+    masked = Masked(found, np.zeros(shape, np.bool_))
+    if (hidden := hidden_by(shift)) is not None:
+        masked = replace(masked, hidden=masked.hidden | hidden, number=float(shift[hidden].max()))
         shift = np.where(hidden, np.float32(0), shift)
-    present, alike, bare = list[Value](), False, list[Scaled]()
+    bare = list[Scaled]()
     for value, factor in terms:
-        if factor > 0 and (masked := without_mask(node, value)) is not None:
-            value, hidden = masked.bare, hidden | masked.hidden
-            present, alike = [*present, *masked.present], alike | masked.alike
+        if factor > 0 and (inner := without_mask(node, value)) is not None:
+            value, masked = inner.bare, masked.behind(inner)
         bare.append((value, factor))
     masks = [padding(node, *term) for term in bare]
     if all(masks):  # and what they will be added to is not yet known
         masks[0] = None
     for mask in filter(None, masks):
-        present, alike = [*present, mask.present], alike | mask.alike
+        masked = masked.of_data(mask.present, mask.number)
         shift = shift + np.float32(mask.shift)
-    if present or hidden.any():
+    if masked.numbers:
         rest = [term for term, mask in zip(bare, masks, strict=True) if mask is None]
         unmasked = _total(node.within("unmasked"), rest, shift, shape)
-        note_mask(node, found, Masked(unmasked, hidden, tuple(present), alike))
+        note_mask(node, found, replace(masked, bare=unmasked))
     return found
 
 

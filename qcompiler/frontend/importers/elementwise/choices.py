@@ -1,4 +1,4 @@
-"""Importers of comparisons, logic and `Where`: choices that are functions of one variable."""
+"""Importers of logic and `Where`: choices that are functions of one variable."""
 
 from __future__ import annotations
 
@@ -20,52 +20,19 @@ from qcompiler.ir.ann import Add, Affine, Function
 from qcompiler.ir.ann.formula import COMPARISONS
 
 from .activations import constant_for, spread
-from .arithmetic import affine
-from .conditions import boolean, difference_of, real, sum_of
+from .conditions import boolean, real, sum_of
 from .formulas import Term, expansion, formulas, summed
-from .masks import chooses_mask, finite, hiding, note_mask, only_hides
+from .joined_masks import hides_also, hiding, note_choice
+from .masks import chooses_mask, finite, highest, only_hides
 from .padding import flag
 from .products import mul
 
-# The first operand is the larger one, or the second; and whether they may be equal.
-_COMPARISONS = {
-    "Greater": (False, ">"),
-    "GreaterOrEqual": (False, ">="),
-    "Less": (True, ">"),
-    "LessOrEqual": (True, ">="),
-}
 _SUMS = {"And": "x 1.5 >", "Or": "x 0.5 >", "Xor": "x 0.5 > 1.5 x > *"}
 _LOGIC = {"And": "{} {} *", "Or": "{} {} max", "Xor": "{} {} - abs"}
 _HELP = (
     "a choice is supported if the condition and both values depend on one and the same value, "
     "as in Where(h > 0, h, 0.1 * h): cut the model before this node; or use --allow-products"
 )
-
-
-def comparison(node: NodeContext) -> Value:
-    """Greater, Less and the like: 1 or 0, as a function of one variable."""
-    swapped, word = _COMPARISONS[node.op_type]
-    pair = (1, 0) if swapped else (0, 1)
-    items = [node.item(index) for index in pair]
-    values = [item for item in items if isinstance(item, Value)]
-    if len(values) == 2 and formulas(node, values[0])[0] != formulas(node, values[1])[0]:
-        return boolean(node, difference_of(node, *values), f"x 0 {word}")
-    root, _ = formulas(node, values[0])
-    sides = []
-    for first, item in zip((True, False), items, strict=True):
-        if isinstance(item, Value):
-            sides.append(formulas(node, item)[1])
-        elif isinstance(item, KnownArray):
-            bound, shape = constant_for(node, real(item), values[0])
-            if bound.size != 1:
-                sign = -1.0 if first else 1.0
-                wide = spread(node, values[0], shape)
-                moved = affine(node, wide, sign, -sign * bound, "difference")
-                return boolean(node, moved, f"x 0 {word}")
-            sides.append(repr(float(bound.reshape(-1)[0])))
-        else:
-            raise InvalidNode("has one input only")
-    return boolean(node, root, f"{sides[0]} {sides[1]} {word}")
 
 
 def logic(node: NodeContext) -> Value:
@@ -168,17 +135,22 @@ def _of_two(
         return node.add(Add(), spread(node, b, root.type.shape), beyond)
     if not node.scope.allow_products:
         raise Refused("Where between values that depend on the data is not supported", _HELP)
-    parts = []
-    for item, formula in ((a, choice), (b, f"1 {choice} -")):
-        share = node.part("share", Function(formula), root)
-        parts.append(mul(replace(node, inputs=(item, share), outputs=(f"{node.output}.chosen",))))
+    choices = ((a, b, choice), (b, a, f"1 {choice} -"))
+    masks = [
+        (x, flag(node, root, formula), highest(other))
+        for x, other, formula in choices
+        if isinstance(x, Value) and only_hides(other)
+    ]
+    for mask in masks:
+        if (found := hides_also(node, *mask)) is not None:
+            return found
+    shares = [(item, node.part("share", Function(formula), root)) for item, _, formula in choices]
+    parts = [mul(replace(node.within("chosen"), inputs=share)) for share in shares]
     shape = np.broadcast_shapes(*(part.type.shape for part in parts))
     found = node.add(Add(), *(spread(node, part, shape) for part in parts))
-    for x, other, formula in ((a, b, choice), (b, a, f"1 {choice} -")):
-        if isinstance(x, Value) and only_hides(other):
-            present = (flag(node, root, formula),)
-            hidden = np.zeros(shape, np.bool_)
-            note_mask(node, found, Masked(spread(node, x, shape), hidden, present, alike=True))
+    for x, present, number in masks:
+        nothing = Masked(spread(node, x, shape), np.zeros(shape, np.bool_))
+        note_choice(node, found, nothing.of_data(present, number))
     return found
 
 

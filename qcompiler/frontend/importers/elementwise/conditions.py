@@ -7,17 +7,26 @@ from onnx import TensorProto
 
 from qcompiler.frontend.model.constant_folding import KnownArray, merge
 from qcompiler.frontend.model.node_context import NodeContext
-from qcompiler.frontend.model.node_errors import Refused
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Function
 from qcompiler.ir.ann.formula import JUMPS, values
 from qcompiler.ir.view import View
 
-from .activations import spread
-from .arithmetic import difference
+from .activations import constant_for, spread
+from .arithmetic import affine, difference
 from .formulas import formulas
 
 _WHOLE = np.arange(-8.0, 9.0)  # numbers that tell whether a function gives whole ones
+
+
+# The first operand is the larger one, or the second; and whether they may be equal.
+_COMPARISONS = {
+    "Greater": (False, ">"),
+    "GreaterOrEqual": (False, ">="),
+    "Less": (True, ">"),
+    "LessOrEqual": (True, ">="),
+}
 
 
 def boolean(node: NodeContext, root: Value, formula: str) -> Value:
@@ -73,3 +82,29 @@ def difference_of(node: NodeContext, a: Value, b: Value) -> Value:
     found = difference(node, *_alike(node, a, b))
     node.scope.differences[found.name] = (a, b)
     return found
+
+
+def comparison(node: NodeContext) -> Value:
+    """Greater, Less and the like: 1 or 0, as a function of one variable."""
+    swapped, word = _COMPARISONS[node.op_type]
+    pair = (1, 0) if swapped else (0, 1)
+    items = [node.item(index) for index in pair]
+    values = [item for item in items if isinstance(item, Value)]
+    if len(values) == 2 and formulas(node, values[0])[0] != formulas(node, values[1])[0]:
+        return boolean(node, difference_of(node, *values), f"x 0 {word}")
+    root, _ = formulas(node, values[0])
+    sides = []
+    for first, item in zip((True, False), items, strict=True):
+        if isinstance(item, Value):
+            sides.append(formulas(node, item)[1])
+        elif isinstance(item, KnownArray):
+            bound, shape = constant_for(node, real(item), values[0])
+            if bound.size != 1:
+                sign = -1.0 if first else 1.0
+                wide = spread(node, values[0], shape)
+                moved = affine(node, wide, sign, -sign * bound, "difference")
+                return boolean(node, moved, f"x 0 {word}")
+            sides.append(repr(float(bound.reshape(-1)[0])))
+        else:
+            raise InvalidNode("has one input only")
+    return boolean(node, root, f"{sides[0]} {sides[1]} {word}")

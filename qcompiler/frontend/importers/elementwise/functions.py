@@ -1,24 +1,22 @@
-"""Importers of functions of one variable, and of maxima of several values."""
+"""Importers of functions of one variable."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
 from math import pi
 
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import KnownArray, merge
 from qcompiler.frontend.model.node_context import NodeContext
-from qcompiler.frontend.model.node_errors import InvalidNode, Refused
+from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip
 
 from .activations import constant_and_value, constant_for, scaled_by, spread
-from .arithmetic import affine, difference
+from .arithmetic import affine
 from .formulas import apply_formula
-from .masks import ABSENT, LOWEST, without_mask
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
 GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
@@ -154,41 +152,3 @@ def hard_sigmoid(node: NodeContext) -> Value:
     alpha, beta = node.real("alpha", 0.2), node.real("beta", 0.5)
     x = affine(node, node.activation(), alpha, np.asarray(beta, np.float32), "line")
     return node.add(Clip(0.0, 1.0), x)
-
-
-def minimum_maximum(node: NodeContext) -> Value:
-    """Max and Min of values and constants: ``max(a, b) = b + max(a - b, 0)``."""
-    values = [item for item in node.inputs if isinstance(item, Value)]
-    known = [item for item in node.inputs if isinstance(item, KnownArray)]
-    if len(values) + len(known) != len(node.inputs):
-        raise InvalidNode("has an input that is not given")
-    shape = np.broadcast_shapes(*(value.type.shape for value in values))
-    if any(len(value.type.shape) != len(shape) for value in values):
-        raise Refused(f"{node.op_type} of values of different rank is not supported")
-    grown = list(dict.fromkeys(spread(node, value, shape) for value in values))
-    found = reduce(lambda a, b: _larger(node, a, b), grown)
-    for item in known:
-        bound, shape = constant_for(node, item, found)
-        found = _bounded(node, spread(node, found, shape), bound)
-    return found
-
-
-def _half(node: NodeContext) -> Clip:
-    return Clip(0.0) if node.op_type == "Max" else Clip(None, 0.0)
-
-
-def _larger(node: NodeContext, a: Value, b: Value) -> Value:
-    clipped = node.part("beyond", _half(node), difference(node, a, b))
-    return node.part("chosen", Add(), b, clipped)
-
-
-def _bounded(node: NodeContext, x: Value, bound: Array) -> Value:
-    highest = bound.max(initial=-np.inf)
-    masked = highest <= ABSENT and without_mask(node, x)
-    if node.op_type == "Max" and (masked or highest <= LOWEST):
-        return x  # masks hide the same with any of their numbers
-    if bound.size == 1:
-        number = float(bound.reshape(-1)[0])
-        return node.part("bound", Clip(number) if node.op_type == "Max" else Clip(None, number), x)
-    below = affine(node, x, 1.0, -bound, "below")
-    return affine(node, node.part("clip", _half(node), below), 1.0, bound, "bounded")

@@ -13,7 +13,6 @@ import numpy as np
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.onnx_tensor import Array
-from qcompiler.frontend.model.sample_constants import per_sample
 from qcompiler.frontend.model.scope import AbstractValue, Masked
 from qcompiler.ir import Constant, Graph, Node, Tensor, Value
 from qcompiler.ir.ann import Affine, Function
@@ -41,6 +40,12 @@ def only_hides(item: AbstractValue) -> bool:
     return all(a.dtype.kind == "f" and a.size and (a <= ABSENT).all() for a in item.arrays)
 
 
+def highest(item: AbstractValue) -> float:
+    """The highest number of a constant that hides."""
+    assert isinstance(item, KnownArray)
+    return max(LOWEST, *(float(array.max()) for array in item.arrays))
+
+
 def bounded(array: Array) -> Array:
     """A mask whose numbers are finite; other constants as they are."""
     if hidden_by(array) is None:
@@ -60,12 +65,19 @@ def finite(known: KnownArray) -> KnownArray:
 
 
 def note_mask(node: NodeContext, value: Value, masked: Masked) -> None:
-    """Remember that a value is another one behind a mask, which may be behind a mask itself."""
+    """Remember that a value is another one behind a mask."""
     hidden = np.broadcast_to(masked.hidden, value.type.shape)
-    if (inner := without_mask(node, masked.bare)) is not None:
-        present, alike = (*masked.present, *inner.present), masked.alike or inner.alike
-        masked = Masked(inner.bare, hidden | inner.hidden, present, alike)
-    node.scope.masks[value.name] = replace(masked, hidden=hidden | masked.hidden)
+    below = tuple(max(number, LOWEST) for number in masked.below)
+    known = replace(masked, hidden=hidden, below=below, number=max(masked.number, LOWEST))
+    node.scope.masks[value.name] = known
+
+
+def compact(array: Array) -> Array:
+    """An array of length 1 along axes where nothing changes."""
+    for axis in range(array.ndim):
+        first = array.take([0], axis)
+        array = first if (array == first).all() else array
+    return array
 
 
 def chooses_mask(node: NodeContext) -> bool:
@@ -73,22 +85,6 @@ def chooses_mask(node: NodeContext) -> bool:
     items = [node.item(index) for index in range(3)]
     known = isinstance(items[0], KnownArray)
     return known and any(map(only_hides, items[1:])) and any(isinstance(i, Value) for i in items)
-
-
-def hiding(node: NodeContext, condition: KnownArray) -> Value:
-    """A value behind the mask that a Where by a constant condition is."""
-    value_first = isinstance(node.item(1), Value)
-    x, known = node.activation(1 if value_first else 2), node.item(2 if value_first else 1)
-    assert isinstance(known, KnownArray)
-    chosen, lowest = (per_sample(node, one, len(x.type.shape)) for one in (condition, known))
-    shape = x.type.shape
-    hidden, lowest = np.broadcast_arrays(chosen != value_first, lowest)
-    x = spread(node, x, np.broadcast_shapes(shape, hidden.shape))
-    shift = np.where(hidden, lowest, 0).reshape((1,) * (len(shape) - hidden.ndim) + hidden.shape)
-    scale = node.constant("present", (shift == 0).astype(np.float32))
-    found = node.add(Affine(), x, scale, node.constant("mask", shift.astype(np.float32)))
-    note_mask(node, found, Masked(x, shift < 0))
-    return found
 
 
 def without_mask(node: NodeContext, value: Value) -> Masked | None:
@@ -112,7 +108,8 @@ def without_mask(node: NodeContext, value: Value) -> Masked | None:
     arrays = [place.data for place in places if isinstance(place, Constant)]
     hidden = arrange(op, inner.hidden[None], *arrays)[0]
     present = (viewed(spread(node, x, inner.hidden.shape), "present") for x in inner.present)
-    found = Masked(viewed(inner.bare, "unmasked"), hidden, tuple(present), inner.alike)
+    bare = viewed(inner.bare, "unmasked")
+    found = replace(inner, bare=bare, hidden=hidden, present=tuple(present))
     return scope.masks.setdefault(value.name, found)
 
 

@@ -19,21 +19,20 @@ from qcompiler.ir.ann.formula import COMPARISONS, WORDS, values
 from qcompiler.ir.view import View
 
 from .formulas import formulas
-from .masks import ABSENT
+from .masks import ABSENT, LOWEST
 
-_SWALLOWS = -1e8  # in single precision nothing is left of the numbers that this is added to
 _ASIDE = (-1.0, -0.25, 0.0, 0.25, 1.0)  # beside the numbers of a formula, where it may choose
 
 
 class Padding(NamedTuple):
-    """A mask: where elements are present, what it adds to these, and whether the others are alike.
+    """A mask: where elements are present, what it adds to these, and at most to the others.
 
     ``present`` is 1 or 0, and spreads over the elements.
     """
 
     present: Value
     shift: float
-    alike: bool
+    number: float
 
 
 def padding(node: NodeContext, value: Value, factor: float) -> Padding | None:
@@ -46,12 +45,12 @@ def padding(node: NodeContext, value: Value, factor: float) -> Padding | None:
         below = padding(node, source, factor)
         return below and below._replace(present=node.part("view", made.op, below.present, *places))
     formula = f"{inner} {factor!r} *"
-    found = _numbers(formula, _is_flag(node.scope, root))
+    found = _numbers(formula, is_flag(node.scope, root))
     if found is None:
         return None
     shift, hidden = found
     present = flag(node, root, f"{formula} {hidden / 2!r} >")
-    return Padding(present, shift, hidden <= _SWALLOWS)
+    return Padding(present, shift, max(hidden, LOWEST))
 
 
 def flag(node: NodeContext, root: Value, formula: str) -> Value:
@@ -78,9 +77,9 @@ def _apart(numbers: Array) -> tuple[float, float] | None:
     return float(shifts[0]), float(numbers[hidden].max())
 
 
-def _is_flag(scope: Scope, value: Value) -> bool:
+def is_flag(scope: Scope, value: Value) -> bool:
     """Whether a value may be 0 or 1 only: elements of an input, of integers or of booleans."""
-    while value.name not in scope.kinds:
+    while value.name not in scope.kinds and value.name not in scope.flags:
         made = scope.builder.producer(value)
         if made is None:
             return True

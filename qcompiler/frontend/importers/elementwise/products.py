@@ -17,6 +17,7 @@ from qcompiler.passes.activations.gates import product_neurons
 
 from .activations import constant_and_value, scaled_by, spread
 from .formulas import apply_formula, expansion, formulas, summed
+from .padding import is_flag
 
 _VIEWS = Reshape | Transpose | Take | Pick
 _ONE_NUMBER = "use one constant for all elements"
@@ -35,7 +36,10 @@ def mul(node: NodeContext) -> Value:
         terms, factors = expansion(node, a, base), expansion(node, b, base)
         if terms and factors:
             return summed(node, base, [one.times(two) for one in terms for two in factors])
-    return product(node, a, b)
+    found = product(node, a, b)
+    if is_flag(node.scope, a) and is_flag(node.scope, b):
+        node.scope.flags.add(found.name)
+    return found
 
 
 def product(node: NodeContext, a: Value, b: Value) -> Value:
