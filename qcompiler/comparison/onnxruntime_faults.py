@@ -111,6 +111,19 @@ def _scales_to_parts(given: _Attributes, opset: int, operands: list[Array | None
     return bool((abs(sizes - np.rint(sizes)) > _ROUNDED).any())
 
 
+def _keeps_what_is_scaled(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
+    """Whether scales other than 1 leave every length, for which onnxruntime copies the value."""
+    at = 1 if opset < 11 else 2
+    x, scales = (operands[place] if len(operands) > place else None for place in (0, at))
+    way = given.get("coordinate_transformation_mode")
+    if way in (b"align_corners", b"tf_crop_and_resize") or x is None or scales is None:
+        return False
+    axes = [*given.get("axes", range(x.ndim))]
+    lengths = np.array(x.shape, np.float32)[axes]
+    scaled = (scales != 1) & (lengths > 1)
+    return bool(scaled.any() and (np.floor(lengths * scales) == lengths).all())
+
+
 def _pads_beyond_stride(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
     more = given.get("output_padding", ())
     return any(n >= s for n, s in zip(more, given.get("strides") or [1] * len(more), strict=False))
@@ -156,6 +169,7 @@ _KNOWN: tuple[tuple[str, str, _Check], ...] = (
         "align_corners and scales that give parts of a pixel otherwise than ONNX",
         _scales_to_parts,
     ),
+    ("Resize", "scales other than 1 that leave every length", _keeps_what_is_scaled),
     ("Resize", "tf_crop_and_resize of axes whose scale is 1", _cuts_out_of_what_stays),
     (
         "ConvTranspose",

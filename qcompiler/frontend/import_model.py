@@ -58,7 +58,8 @@ def import_model(
     interpreter = _interpret(model, preprocessing, allow_products, input_shapes)
     raise_if_any(_findings(interpreter.report), UnsupportedModel)
     graph = interpreter.outputs.graph()
-    axes, assumed = interpreter.outputs.batch_axes(graph), tuple(interpreter.report.assumed)
+    axes = interpreter.outputs.batch_axes(graph)
+    assumed = (*interpreter.report.assumed, *interpreter.scope.assumed)
     folded = interpreter.scope.folded_products
     known = {*interpreter.model.arrays, *(value.name for value in graph.inputs)}
     unread = (value.name for value in interpreter.model.graph.input if value.name not in known)

@@ -246,6 +246,7 @@ WRONG = {
         IMAGE, 'y = MaxPool<kernel_shape=[3,3], auto_pad="SAME_UPPER", dilations=[2,2]>(x)'
     ),
     "Resize with align_corners": resized("linear", "align_corners", 1.7),
+    "Resize with scales other than 1 that leave": resized("cubic", "asymmetric", 1.1),
     "Resize with align_corners and scales": model(
         IMAGE,
         'y = Resize<coordinate_transformation_mode="align_corners", axes=[2,3],'
@@ -273,6 +274,7 @@ RIGHT = (
     resized("cubic", "align_corners", 2.0),
     resized("nearest", "align_corners", 2 / 3),
     resized("cubic", "half_pixel", 0.6),
+    resized("cubic", "asymmetric", 1.2),
     model(IMAGE, TURNED.format("output_padding=[1,1]"), w=(3, 2, 3, 3)),
     padded("reflect", 8, 7),
     padded("wrap", 9, 8),

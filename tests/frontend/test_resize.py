@@ -15,7 +15,7 @@ from qcompiler.ir.kernels import convolve
 from qcompiler.passes import Pipeline
 from qcompiler.passes.folding.images import interpolation
 from tests.networks.test_zoo import compiled
-from tests.support.onnx_models import model
+from tests.support.onnx_models import agrees, model
 
 RESIZE = 'u = Resize<mode="{}", coordinate_transformation_mode="{}">(r, , s)'
 FIRST = "a = Conv(x, w0, b0) r = Relu(a) "
@@ -165,3 +165,18 @@ def test_a_trained_network_has_no_population_for_its_resize() -> None:
     populations = compiled("U-Net, linear", "reference").report().populations
     assert [p.name for p in populations if p.origin == ("u_node",)] == []
     assert [p.kind for p in populations].count("integrate") == 5  # y in two digits
+
+
+@pytest.mark.parametrize("scale", [1.5, 0.6])
+def test_corners_that_others_place_elsewhere_are_told(scale: float) -> None:
+    """Parts of a pixel count in ONNX only; sizes mean the same to all."""
+    body = 'y = Resize<mode="linear", coordinate_transformation_mode="align_corners">(x, , {})'
+    scales = np.array([1, 1, 1, scale], np.float32)
+    (told,) = import_model(model("float[N,2,3,7] x", body.format("s"), s=scales)).assumed
+    assert told.nodes == ("y_node",) and "give sizes in place of scales" in (told.help or "")
+    sizes = np.array([1, 2, 3, int(7 * scale)])
+    proto = model("float[1,2,3,7] x", body.format(", s"), s=sizes)
+    assert not import_model(proto).assumed
+    agrees(proto, 1)
+    whole = np.array([1, 1, 1, 2], np.float32)
+    assert not import_model(model("float[N,2,3,7] x", body.format("s"), s=whole)).assumed

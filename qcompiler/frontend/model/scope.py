@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qcompiler.ir import Builder, Constant, Value
+from qcompiler.ir import Builder, Constant, Diagnostic, Value
 
 from .constant_folding import KnownArray
 from .integer_code import IntegerCode
@@ -85,8 +85,8 @@ class Scope:
     booleans in the model, ``truncated`` names those that were cast from real numbers,
     ``integers`` which real value, in which code, integers stand for. ``masks`` holds values behind
     the mask of a softmax, ``flags`` names values that are 1 or 0 if what they are made of is.
-    ``folded_products`` counts products of weights and first states of
-    recurrent layers, which are constants.
+    ``assumed`` tells what is right only for some models, ``folded_products`` counts products of
+    weights and first states of recurrent layers, which are constants.
     """
 
     builder: Builder
@@ -101,6 +101,7 @@ class Scope:
     truncated: set[str] = field(default_factory=set)
     masks: dict[str, Masked] = field(default_factory=dict)
     flags: set[str] = field(default_factory=set)
+    assumed: list[Diagnostic] = field(default_factory=list)
     folded_products: int = 0
 
     @property

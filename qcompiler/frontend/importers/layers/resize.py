@@ -13,13 +13,15 @@ from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import Shape
-from qcompiler.ir import Value
+from qcompiler.ir import Diagnostic, Value
 from qcompiler.ir.ann import Add, Affine
 from qcompiler.ir.view import Take
 
 from .interpolation import Axis, weights_of
 
 _MOST_TERMS = 64
+_ROUNDED = 1e-4  # of a pixel, by which a scale in single precision misses it
+_SIZES = "give sizes in place of scales, and no policy for the aspect ratio: all read these alike"
 _FEW_MODES = ("nearest", "linear", "cubic")
 
 
@@ -71,7 +73,19 @@ def _axes(node: NodeContext, x: Value) -> list[tuple[int, Axis]]:
             raise Refused(f"the result of {node.op_type} is empty")
         ends = (0.0, 1.0) if roi is None or not roi.size else (roi[index], roi[len(at) + index])
         found.append((axis, _line(node, lengths[index], out, scales[index], ends)))
+    _tell_of_parts(node, [line for _, line in found])
     return found
+
+
+def _tell_of_parts(node: NodeContext, lines: list[Axis]) -> None:
+    """Warn of scales that give parts of a pixel: others leave these out for the corners."""
+    parts = any(abs(line.length * line.scale - line.out) > _ROUNDED for line in lines)
+    if parts and lines[0].coordinates == "align_corners":
+        what = (
+            "Resize with align_corners has scales that give parts of a pixel: ONNX counts these, "
+            "onnxruntime and PyTorch do not"
+        )
+        node.scope.assumed.append(Diagnostic(what, (node.name,), _SIZES))
 
 
 def _targets(node: NodeContext, rank: int) -> tuple[list[float] | None, list[int] | None]:
