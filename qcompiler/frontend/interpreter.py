@@ -88,8 +88,6 @@ class ModelInterpreter:
 
     def visit(self, entry: Entry) -> list[AbstractValue]:
         """Import one node; stand-ins take the place of its results if it is refused."""
-        if (missing := missing_operand(entry.node, self.opset)) is not None:
-            raise self._broken(entry, f"has no input {missing}")
         inputs = tuple(self.items[name] if name else None for name in entry.node.input)
         doubt = self.stand_ins.doubt(inputs)
         try:
@@ -133,6 +131,8 @@ class ModelInterpreter:
         supported = {*IMPORTERS, *CONSTANT_IMPORTERS, *UNROLLED}
         if op_type not in supported and (data or not folds(op_type)):
             raise Refused(*refusal(op_type))
+        if (missing := missing_operand(entry.node, self.opset)) is not None:
+            raise InvalidNode(f"has no input {missing}")
         if any(isinstance(item, Unknown) for item in inputs):
             if data > 1 and op_type in MATRIX_PRODUCTS and not self.scope.allow_products:
                 raise RefusedProduct(*DATA_PRODUCTS[op_type])

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 
 from .folding_limits import INLINE
 from .onnx_tensor import Array
+from .operands import missing_operand
 from .single_node import node_model
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
@@ -57,7 +58,8 @@ def infer_types(
     """Types of a node's results as far as ONNX infers them; only small arrays tell it values."""
     if node.domain not in ("", "ai.onnx"):
         return {}
-    if any(node.input) and not operands:  # onnx ends the process for some operators on strings
+    # onnx ends the process for some operators on strings, or without an operand
+    if (any(node.input) and not operands) or missing_operand(node, opset) is not None:
         return {}
     small = {n: a for n, a in operands.items() if a.size <= INLINE and all(a.strides)}
     inline = {n: a.astype(np.float32) if a.dtype.kind == "f" else a for n, a in small.items()}

@@ -51,7 +51,7 @@ def shown(node: NodeContext, masked: Masked) -> Shown:
     weights, hidden = _weights(masked.numbers), compact(masked.hidden)
     shape = np.broadcast_shapes(*(one.type.shape for one in masked.present), hidden.shape)
     terms = [
-        scaled_by(node, spread(node, one, shape), np.float32(weights[number]), "weighed")
+        scaled_by(node, spread(node, one, shape), np.array(weights[number], np.float32), "weighed")
         for one, number in zip(masked.present, masked.below, strict=True)
     ]
     much = terms[0] if len(terms) == 1 else node.part("masks", Add(), *terms)
