@@ -28,6 +28,7 @@ from qcompiler.ir.ann import (
 from qcompiler.ir.ann.formula import values
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.types import LARGEST_REAL
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes.folding.linear import by_group
 
@@ -52,7 +53,12 @@ def interval_ranges(graph: Graph, given: Range) -> dict[str, Range]:
         bounds = _joined(node, reaches) if len(sources) > 1 else _bounds(node, *reaches[0])
         if bounds is not None:
             known[node.result.name] = bounds
-    return {name: (float(low.min()), float(high.max())) for name, (low, high) in known.items()}
+    return {name: (_held(low.min(), -1), _held(high.max(), 1)) for name, (low, high) in known.items()}
+
+
+def _held(end: float, sign: int) -> float:
+    """An end that types hold; a function that is not finite there is told when it is fitted."""
+    return float(np.clip(np.nan_to_num(end, nan=sign * LARGEST_REAL), -LARGEST_REAL, LARGEST_REAL))
 
 
 def _joined(node: Node, reaches: list[Bounds]) -> Bounds | None:
