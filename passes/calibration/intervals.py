@@ -53,7 +53,7 @@ def interval_ranges(graph: Graph, given: Range) -> dict[str, Range]:
         bounds = _joined(node, reaches) if len(sources) > 1 else _bounds(node, *reaches[0])
         if bounds is not None:
             known[node.result.name] = bounds
-    return {name: (_held(low.min(), -1), _held(high.max(), 1)) for name, (low, high) in known.items()}
+    return {n: (_held(low.min(), -1), _held(high.max(), 1)) for n, (low, high) in known.items()}
 
 
 def _held(end: float, sign: int) -> float:
