@@ -32,11 +32,15 @@ def windows_of_pieces(graph: Graph, value: Value, levels: int, t_max: int) -> It
 
 
 def digits_in_place(graph: Graph, value: Value, levels: int, longest: int) -> int:
-    """Digits of an output that must fit, as slices would be too many; 0 if slices may be."""
-    count = _count(levels, longest)
-    if count <= _MANY or _are_cheap(graph, value, count):
+    """Digits of an output that must fit, or as few as possible if that is more.
+
+    Slices would be too many, or most neurons of the network; 0 if these may be.
+    """
+    count, neurons = _count(levels, longest), _neurons(graph)
+    few = count <= _MANY and count * size(value.type) <= neurons
+    if few or _are_cheap(graph, value, count):
         return 0
-    return most_digits(size(value.type), _neurons(graph))
+    return max(1, most_digits(size(value.type), neurons))
 
 
 def _count(levels: int, longest: int) -> int:

@@ -81,8 +81,10 @@ def exact_layer_of(
     split = search.layer(_MOST_PARTS * limits.weight // np.maximum(largest, 1))
     if split is None or split.otherwise == 0:
         return split or found
-    fewer = found is not None and split.otherwise < found.otherwise / _WORTH
-    return split if on_chip and fewer else found
+    if found is None:
+        return None
+    worth = on_chip and split.otherwise < found.otherwise / _WORTH
+    return split if worth or (found.apart and not split.apart) else found
 
 
 @dataclass(frozen=True)

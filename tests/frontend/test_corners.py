@@ -131,6 +131,14 @@ def test_auto_pad_of_strides_that_leave_elements_out(mode: str) -> None:
             import_model(model(IMAGE, body, w=(2, 3, 1, 1)))
 
 
+@pytest.mark.parametrize(("op", "start"), [("Max", -np.inf), ("Min", np.inf)])
+def test_extremes_may_start_at_infinity(op: str, start: float) -> None:
+    """As maxima of JAX do."""
+    body = f"m = Reduce{op}<axes=[2,3], keepdims=1>(x) n = {op}(s, m) y = Sub(x, n)"
+    imported = agrees(model(IMAGE, body, 13, s=np.float32(start)))
+    assert not any(np.isinf(constant.data).any() for constant in imported.graph.constants)
+
+
 @pytest.mark.parametrize("how", ["Mean", "Sum", "Max", "Min", "L2", "LogSumExp"])
 @pytest.mark.parametrize("axes", ["1,3", "-1,1,3", "2,4"])
 def test_axes_that_are_not_neighbours(how: str, axes: str) -> None:

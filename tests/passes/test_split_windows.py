@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import qcompiler
 from qcompiler.backends import LOIHI as TARGET
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.reference.fast.fast_engine import FastEngine
@@ -35,6 +36,7 @@ from qcompiler.ir.view import Reshape, Take, Transpose
 from qcompiler.passes import Pipeline
 from qcompiler.passes.quantization.output_pieces import Piece, digits, slices
 from qcompiler.passes.spiking.split_windows import SplitWindows
+from tests.support.onnx_models import model
 from tests.support.random_networks import (
     CALIBRATED,
     LOIHI,
@@ -272,6 +274,19 @@ def test_zero_points_stay() -> None:
         net.builder.nodes.pop()
         value = net.builder.add(op, *node.operands, name="scores")
         equal(net.graph(value), how)
+
+
+@pytest.mark.parametrize(("t_max", "longest"), [(16, 32), (64, 80)])
+@pytest.mark.parametrize("seed", range(3))
+def test_most_of_a_network_leaves_room_for_digits(t_max: int, longest: int, seed: int) -> None:
+    """Slices would be most of its neurons, and the whole 270 steps long."""
+    rng = np.random.default_rng(seed)
+    weights = {"w": 0.3 * rng.standard_normal((20, 64)), "v": 0.2 * rng.standard_normal((64, 50))}
+    arrays: dict[str, Any] = {name: array.astype(np.float32) for name, array in weights.items()}
+    proto = model("float[N,20] x", "a = MatMul(x, w) r = Relu(a) y = MatMul(r, v)", **arrays)
+    images = rng.standard_normal((300, 20)).astype(np.float32)
+    program = qcompiler.compile(proto, calibration=images, t_max=t_max)
+    assert frame_interval(program.graph) <= longest
 
 
 def test_what_does_not_fit_becomes_the_other_or_stays_whole() -> None:

@@ -25,7 +25,9 @@ def minimum_maximum(node: NodeContext) -> Value:
     """Max and Min of values and constants: ``max(a, b) = b + max(a - b, 0)``."""
     values = [item for item in node.inputs if isinstance(item, Value)]
     known = [item for item in node.inputs if isinstance(item, KnownArray)]
-    if len(values) + len(known) != len(node.inputs):
+    given = len(values) + len(known)
+    known = [item for item in known if not _is_neutral(node, item)]
+    if given != len(node.inputs):
         raise InvalidNode("has an input that is not given")
     shape = np.broadcast_shapes(*(value.type.shape for value in values))
     if any(len(value.type.shape) != len(shape) for value in values):
@@ -42,6 +44,12 @@ def minimum_maximum(node: NodeContext) -> Value:
     if of_flags and all(((array == 0) | (array == 1)).all() for array in arrays):
         node.scope.flags.add(found.name)
     return found
+
+
+def _is_neutral(node: NodeContext, item: KnownArray) -> bool:
+    """Whether every number is the infinite one with which a maximum or minimum may start."""
+    start = -np.inf if node.op_type == "Max" else np.inf
+    return all(array.dtype.kind == "f" and (array == start).all() for array in item.arrays)
 
 
 def _arrays(node: NodeContext, known: list[KnownArray], rank: int) -> list[Array]:
