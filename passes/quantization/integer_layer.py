@@ -33,7 +33,9 @@ Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
 _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
 _COSTLY = 2**0.25  # factor by which a proof may keep weights below what their bits allow
 _ALIKE = 0.9  # share of the steepest slope that others have at least, where one suits them all
+_ATTEMPTS = 12
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
+_STUCK = 8  # attempts after which they shrink by more than they must: small weights stay, rounded
 
 
 class ExceededLimits(UnsupportedModel):
@@ -83,7 +85,7 @@ def integer_layer_of(
     top = max(source.top for source in sources)
     look: Observe | None = None
     common, steepest = False, slope
-    for attempt in range(12):
+    for attempt in range(_ATTEMPTS):
         weights, bias, neuron = rounded_layer(ratios, real, sources, code, slope, rounding, limits)
         incoming = tuple(map(incoming_of, real.branches, weights, sources))
         drive = distinct(Drive.of(incoming), bias, neuron)
@@ -107,6 +109,8 @@ def integer_layer_of(
             steepest = np.minimum(steepest, slope.min())
         if common or attempt >= _TOGETHER:
             excess = np.maximum(excess, excess.max())
+        if attempt >= _STUCK:
+            excess = excess * (1 + (attempt - _STUCK + 1) / 32)
         lower = np.floor(steepest / np.maximum(per_slope(excess, slope.shape), 1))
         if np.all(lower < 1):
             break

@@ -10,6 +10,7 @@ import pytest
 import qcompiler
 from qcompiler.ir import UnsupportedModel
 from qcompiler.ir.kernels import Array
+from qcompiler.passes.quantization.membrane_limits import MembraneLoad
 from tests.support.onnx_models import model, run_onnx
 
 STEEP = 200.0  # 64 levels of an input move the result by that many of its ranges
@@ -61,3 +62,21 @@ def test_outputs_without_room_have_fewer_levels(t_max: int) -> None:
     # one step of 64 levels, and twice that of inputs in 64 levels, as weights are rounded as well
     error, least = (np.mean((y - exact) ** 2, axis=0) ** 0.5 for y in (found, levels))
     assert (error < 1 / 63 / 12**0.5 + 2 * least).all()
+
+
+def test_slopes_shrink_faster_than_the_excess_where_that_does_not_help(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Small weights, rounded, stay the same where slopes shrink by no more than the excess."""
+    seen: list[float] = []
+
+    def excess(load: MembraneLoad) -> Array:
+        seen.append(float(load.slope.max()))
+        return np.full(load.slope.shape, 1.0001)
+
+    monkeypatch.setattr(MembraneLoad, "excess", excess)
+    proto = model("float[N,4] x", "y = MatMul(x, w)", w=(4, 3))
+    data = np.random.default_rng(0).random((20, 4), np.float32)
+    with pytest.raises(UnsupportedModel):
+        qcompiler.compile(proto, calibration=data, target="reference", proved=True)
+    assert seen[-1] < 0.85 * seen[-4]
