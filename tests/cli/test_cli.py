@@ -18,7 +18,10 @@ from onnx import numpy_helper, parser
 
 from qcompiler.backends.program.program import Program
 from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.compiling.lowering_costs import estimated_costs
 from qcompiler.cli.running import qrun
+from qcompiler.frontend.import_model import import_model
+from tests.support import onnx_models
 from tests.support.random_networks import LOIHI
 
 Result = tuple[int, str, str]
@@ -250,6 +253,13 @@ def test_check_names_every_node(run: Any) -> None:
     assert re.search(r"about [\d,]+ neurons at t_max 16", out)
     status, out, _ = run("qcompile net.onnx --check --json")
     assert json.loads(out)["refused"] == 0
+
+
+def test_functions_of_a_cell_are_told_once() -> None:
+    body = "y, h = GRU<hidden_size=2>(x, w, r)"
+    proto = onnx_models.model("float[3,N,4] x", body, w=(1, 6, 4), r=(1, 6, 2))
+    (text,) = estimated_costs(import_model(proto, allow_products=True).graph, 16).values()
+    assert text.count("line segments") == 1
 
 
 @pytest.mark.long

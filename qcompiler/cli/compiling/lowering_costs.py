@@ -64,11 +64,9 @@ def estimated_costs(graph: Graph, t_max: int) -> dict[str, str]:
         name: f"gates, about {neurons:,} neurons at t_max {t_max}"
         for name, neurons in gates.items()
     }
-    for node in graph.nodes:
-        if isinstance(node.op, Function):
-            for name in node.origin:
-                before = f"{found[name]}; " if name in gates else ""
-                found[name] = f"{before}{_SEGMENTS}"
+    functions = (node for node in graph.nodes if isinstance(node.op, Function))
+    for name in dict.fromkeys(name for node in functions for name in node.origin):
+        found[name] = f"{found[name]}; {_SEGMENTS}" if name in found else _SEGMENTS
     return found
 
 
