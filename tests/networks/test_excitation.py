@@ -14,6 +14,7 @@ MODEL = Path(__file__).parent / "excitation" / "digits.onnx"
 LOST = 0.02
 
 
+@pytest.mark.long  # and trained, as those of the data folder
 def test_accuracy_is_that_of_the_network() -> None:
     datasets = pytest.importorskip("sklearn.datasets")
     selection = pytest.importorskip("sklearn.model_selection")

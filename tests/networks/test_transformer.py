@@ -32,6 +32,7 @@ def test_encoder_as_exported(style: str) -> None:
     np.testing.assert_array_equal(program.run(batch[:2], engine="steps"), found[:2])
 
 
+@pytest.mark.long
 def test_patches_of_an_image_are_tokens() -> None:
     proto = encoder("vision")
     batch = np.random.default_rng(2).standard_normal((64, 1, 2, 6)).astype(np.float32)
