@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 class Cores:
     """Cores by population, of all populations and clocks, and neurons of the fullest.
 
-    ``shared`` has the populations of every core that holds several, ``messages`` the cores that
-    each population sends a spike to, on average.
+    ``shared`` has the populations of every core that holds several. ``messages`` are the cores that
+    a spike is sent to, on average, by sender: populations, inputs and clocks.
     """
 
     of: Mapping[str, int]
@@ -25,3 +25,8 @@ class Cores:
         together = {name for group in self.shared for name in group}
         alone = [amount for name, amount in work.items() if name not in together]
         return max(alone + [sum(work[name] for name in group) for group in self.shared], default=0)
+
+
+def messages_of(cores: Cores | None, sender: str) -> float:
+    """Messages that a spike of this sender takes: one at least, also where no cores are known."""
+    return max(1.0, cores.messages.get(sender, 1.0)) if cores else 1.0

@@ -39,6 +39,16 @@ class CostModel:
     basis: str = ""
 
     @property
+    def message_pj(self) -> float:
+        """Of a spike that is sent to one core."""
+        return self.spike_pj + self.hop_pj
+
+    @property
+    def needs_cores(self) -> bool:
+        """Whether figures hang on where neurons lie."""
+        return self.times is not None or self.message_pj > 0
+
+    @property
     def times(self) -> tuple[float, float, float] | None:
         """Of an update, an event and a step's end, in ns; None unless all are known."""
         if self.update_ns is None or self.event_ns is None or self.sync_ns is None:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from .activity import Activity
 from .causes import Causes
-from .cores import Cores
+from .cores import Cores, messages_of
 from .cost_model import CostModel
 from .events import Events, count_events
 from .wiring import Wiring
@@ -54,7 +54,8 @@ class Estimate:
     ``populations`` holds the energy by population: updates and arriving events, and what sending
     spikes takes. ``events`` counts synaptic events, ``arriving`` those by population, ``updates``
     those of neurons in a frame interval. ``alone`` is the energy of a frame that no other follows.
-    ``cores`` and ``times`` are None if the model has no times. ``nonzero`` is the share of values
+    ``cores`` are None if the model has neither times nor a price of messages, ``times`` without the
+    former. ``nonzero`` is the share of values
     above level 0.
     """
 
@@ -131,12 +132,13 @@ def estimate(
 ) -> Estimate:
     """What an average frame costs, on the cores that make the energy-delay product least.
 
-    That is the product of streaming. Without ``placements`` only the energy is known.
+    That is the product of streaming; without times it is the energy. Without ``placements`` only
+    the energy is known, of one message for each spike.
     """
     counted = count_events(wiring, measured.activity, measured.frames)
     events = {name: found.each(measured.frames) for name, found in counted.items()}
     ways = [_estimate(wiring, measured, model, events, cores) for cores in placements or (None,)]
-    return min(ways, key=lambda one: one.delay_product or 0.0)
+    return min(ways, key=lambda one: one.delay_product or one.causes.total)
 
 
 def _estimate(
@@ -146,9 +148,8 @@ def _estimate(
     events: Mapping[str, Events],
     cores: Cores | None,
 ) -> Estimate:
-    messages = cores.messages if cores else {}
     populations = {
-        name: _causes(wiring, name, found, model, max(1.0, messages.get(name, 1.0)))
+        name: _causes(wiring, name, found, model, messages_of(cores, name))
         for name, found in events.items()
     }
     update = model.update_pj * _UJ_PER_PJ * wiring.updated_neurons
@@ -172,13 +173,13 @@ def _estimate(
 
 
 def _causes(wiring: Wiring, name: str, events: Events, model: CostModel, messages: float) -> Causes:
-    """``messages`` is the number of cores that a spike of values is sent to."""
-    event, spike = model.event_pj * _UJ_PER_PJ, (model.spike_pj + model.hop_pj) * _UJ_PER_PJ
+    """``messages`` is the number of cores that each of the spikes is sent to."""
+    event, spike = model.event_pj * _UJ_PER_PJ, model.message_pj * _UJ_PER_PJ * messages
     neurons = 0 if name in wiring.inputs else wiring.neurons.get(name, wiring.clock_neurons)
     return Causes(
         neurons * wiring.interval * model.update_pj * _UJ_PER_PJ,
-        events.data * event + events.spikes * spike * messages,
-        events.zeros * event + events.zero_spikes * spike * messages,
+        events.data * event + events.spikes * spike,
+        events.zeros * event + events.zero_spikes * spike,
         events.clocks * event + events.clock_spikes * spike,
         events.inhibition * event,
     )

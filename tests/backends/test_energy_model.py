@@ -17,6 +17,7 @@ import pytest
 import qcompiler
 from qcompiler.backends import LOIHI, REFERENCE
 from qcompiler.backends.energy.activity import Levels
+from qcompiler.backends.energy.alternatives import alternatives
 from qcompiler.backends.energy.built_in_models import CMOS45, MODELS
 from qcompiler.backends.energy.built_in_models import LOIHI1 as MODEL
 from qcompiler.backends.energy.cores import Cores
@@ -27,6 +28,7 @@ from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.mapping.core_map import map_to_cores
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
+from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights
 from qcompiler.backends.loihi.target import LOIHI1
 from qcompiler.backends.program.placements import placements_of
 from qcompiler.backends.program.program import Program
@@ -113,6 +115,48 @@ def test_the_placement_with_the_least_energy_delay_product_counts() -> None:
 def test_a_spike_is_a_message_to_each_core_that_reads_it() -> None:
     one, three = (tiny(replace(CORES, messages={"h": n})).populations["h"] for n in (1.0, 3.0))
     assert three.data - one.data == pytest.approx(2 * 3 * (1 + 2) * 1e-6)  # 3 spikes, 2 more cores
+
+
+def test_spikes_of_inputs_and_clocks_are_messages_to_each_core_as_well() -> None:
+    one, three = (tiny(replace(CORES, messages={"x": n, CLOCK: n})) for n in (1.0, 3.0))
+    assert one.causes == tiny().causes
+    x, clock = (three.populations[name] for name in ("x", CLOCK))
+    assert x.data == pytest.approx(2 * 3 * (1 + 2) * 1e-6)
+    assert clock.clocks == pytest.approx(2 * 3 * (1 + 2) * 1e-6)
+
+
+def test_a_program_knows_the_messages_of_all_that_send(program: Program) -> None:
+    netlist, cores = build_netlist(program.graph), placements_of(program.graph, LOIHI_2, MODEL)[-1]
+    for source in netlist.sources:
+        readers = {row.target for row in netlist.synapses if row.source == source.name}
+        assert 1 <= cores.messages[source.name] <= sum(cores.of[name] for name in readers)
+    clocks = [row for row in netlist.synapses if row.source == CLOCK]
+    lists = [(row, split_weights(line)) for row in clocks for line in row.weights]
+    axons = sum(len(parts) * cores.of[row.target] for row, parts in lists)
+    assert cores.messages[CLOCK] == pytest.approx(axons / len(netlist.ticks))
+
+
+def test_energy_is_the_same_with_and_without_times(program: Program) -> None:
+    """Messages are counted wherever the model prices them; one core takes all the neurons."""
+    sending = CostModel("sending", 0, 0, hop_pj=100)
+    timed = replace(sending, update_ns=0, event_ns=0, sync_ns=1)
+    bare, with_times = (program.energy(model=model) for model in (sending, timed))
+    assert bare.times is None and bare.to_dict()["energy_cores"] is None
+    assert bare.causes == with_times.causes
+    spikes = program.measure(random_batch(program.graph, 11, frames=9)).counters.spikes / 9
+    assert bare.causes.total > 1.5 * (spikes + program.wiring.clock_neurons) * 100e-6
+
+
+def test_rate_codes_send_the_messages_of_the_program() -> None:
+    free = replace(COSTS, update_pj=0, event_pj=0)
+    measured, tops = Measurement(ACTIVITY, 2, "data"), {"x": 10, "h": 10, "y": 10}
+    rates = []
+    for count in (1.0, 3.0):
+        cores = replace(CORES, messages={"x": count, "h": count})
+        own = estimate(WIRING, measured, free, (cores,))
+        rates.append(alternatives(own, measured, tops, macs=10).rate[16])
+    x, h, y = (level / 10 * 16 / 2 for level in (9, 12, 7))
+    assert rates == pytest.approx([(n * (x + h) + y) * 3e-6 for n in (1, 3)])
 
 
 def test_networks_spread_over_the_chips_that_they_need(program: Program) -> None:

@@ -17,7 +17,9 @@ clock's neurons have no inputs and are copied as often as their output axons dem
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from math import prod
 
 import numpy as np
 
@@ -72,7 +74,7 @@ def map_to_cores(
         placements.insert(0, mapper.placement(grid))
         clock_axons += _add_output_axons(mapper.projections, grid, axons, traffic)
     clocks, shared = _clock_cores(netlist, chip, clock_axons), _shared(placements, chip)
-    messages = {name: float(found.mean()) for name, found in axons.items()}
+    messages = _messages(netlist, traffic, clock_axons)
     mapping = CoreMapping(chip, tuple(placements), clocks, shared, messages, traffic)
     return mapping, tuple(findings)
 
@@ -88,6 +90,17 @@ def _clock_cores(netlist: Netlist, chip: Chip, axons: int) -> int:
     """Cores for the clock's neurons, whose output axons are these."""
     neurons = -(-len(netlist.ticks) // chip.neurons_per_core)
     return max(neurons, -(-axons // chip.output_axons_per_core))
+
+
+def _messages(netlist: Netlist, traffic: Traffic, clock_axons: int) -> dict[str, float]:
+    """Messages of a spike by sender, on average; those of the clock are its output axons."""
+    total = defaultdict(int, {CLOCK: clock_axons})
+    for (sender, _), count in traffic.items():
+        total[sender] += count
+    neurons = {source.name: prod(source.shape) for source in netlist.sources}
+    neurons |= {group.name: group.size for group in netlist.populations}
+    neurons[CLOCK] = len(netlist.ticks)
+    return {name: total[name] / max(1, size) for name, size in neurons.items()}
 
 
 def _add_output_axons(
