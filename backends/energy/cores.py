@@ -21,10 +21,11 @@ class Cores:
     messages: Mapping[str, float] = field(default_factory=dict)
 
     def busiest(self, work: Mapping[str, float]) -> float:
-        """The most work of a core, given that of each population on one of its cores."""
+        """The most work of a core, given that of some populations on one of the cores of each."""
         together = {name for group in self.shared for name in group}
         alone = [amount for name, amount in work.items() if name not in together]
-        return max(alone + [sum(work[name] for name in group) for group in self.shared], default=0)
+        shared = [sum(work.get(name, 0.0) for name in group) for group in self.shared]
+        return max(alone + shared, default=0)
 
 
 def messages_of(cores: Cores | None, sender: str) -> float:

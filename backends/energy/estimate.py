@@ -24,6 +24,7 @@ from .causes import Causes
 from .cores import Cores, messages_of
 from .cost_model import CostModel
 from .events import Events, count_events
+from .times import Times, times_of
 from .wiring import Wiring
 
 _UJ_PER_PJ = 1e-6
@@ -37,14 +38,6 @@ class Measurement:
     activity: Activity
     frames: int
     basis: Literal["data", "calibration", "assumed"]
-
-
-@dataclass(frozen=True)
-class Times:
-    """Microseconds of one frame, streaming, and from its first step to its last output spike."""
-
-    frame_us: float
-    latency_us: float
 
 
 @dataclass(frozen=True)
@@ -167,7 +160,7 @@ def _estimate(
         wiring.updated_neurons * wiring.interval,
         streaming + update * (wiring.latency - wiring.interval),
         cores,
-        _times(wiring, events, model, cores) if cores else None,
+        times_of(wiring, events, model, cores) if cores else None,
         {name: found.total for name, found in events.items()},
     )
 
@@ -183,19 +176,3 @@ def _causes(wiring: Wiring, name: str, events: Events, model: CostModel, message
         events.clocks * event + events.clock_spikes * spike,
         events.inhibition * event,
     )
-
-
-def _times(
-    wiring: Wiring, events: Mapping[str, Events], model: CostModel, cores: Cores
-) -> Times | None:
-    """Every step ends for all cores together; its events keep the busiest core longest.
-
-    In the latency the layers' events follow each other, streaming they come at the same time.
-    """
-    if model.times is None:
-        return None
-    update_ns, event_ns, sync_ns = model.times
-    step = sync_ns + cores.fullest * update_ns
-    busy = {name: event_ns * events[name].total / count for name, count in cores.of.items()}
-    frame = wiring.interval * step + cores.busiest(busy)
-    return Times(frame * 1e-3, (wiring.latency * step + sum(busy.values())) * 1e-3)

@@ -69,6 +69,15 @@ def test_convolutions_with_borders_strides_groups_and_views() -> None:
     assert wiring.updated_neurons == sum(wiring.neurons.values()) - 84 + wiring.clock_neurons
 
 
+def test_populations_of_one_layer_have_the_same_window() -> None:
+    net = Net(3)
+    x = net.input((6,))
+    ends = [net.dense(net.dense(x, size), 4) for size in (5, 7)]
+    windows = check(final(net.graph(*ends))).windows
+    assert len(windows) == 4
+    assert len({*windows.values()}) == 2
+
+
 def test_dilated_kernels_with_uneven_padding() -> None:
     net = Net(4)
     x = net.input((3, 9, 8))

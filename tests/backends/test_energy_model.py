@@ -104,6 +104,22 @@ def test_time_power_and_energy_delay_product_by_hand() -> None:
     assert data["edp_ujs"]["single"] == pytest.approx(alone * seconds)
 
 
+def test_populations_of_one_window_work_at_once_unless_they_share_a_core() -> None:
+    """Slices of a layer have the same window, and cores of their own where these do not share."""
+    busy = [(4 + 30 + 6) * 2 / 2, (3 + 8 + 1) * 2 / 1]
+
+    def latency_us(cores: Cores, **windows: tuple[int, int]) -> float:
+        wiring = replace(WIRING, windows=windows)
+        times = estimate(wiring, Measurement(ACTIVITY, 2, "data"), COSTS, (cores,)).times
+        assert times is not None
+        return times.latency_us - 50 * (400 + 2 * 10) * 1e-3
+
+    assert latency_us(CORES, h=(0, 5), y=(5, 9)) == pytest.approx(sum(busy) * 1e-3)
+    assert latency_us(CORES, h=(0, 5), y=(0, 5)) == pytest.approx(max(busy) * 1e-3)
+    shared = replace(CORES, shared=(("h", "y"),))
+    assert latency_us(shared, h=(0, 5), y=(0, 5)) == pytest.approx(sum(busy) * 1e-3)
+
+
 def test_the_placement_with_the_least_energy_delay_product_counts() -> None:
     wide = Cores({"h": 6, "y": 1}, 8, 1)
     apart = [tiny(cores) for cores in (CORES, wide)]
