@@ -25,6 +25,7 @@ from qcompiler.ir.view import View, arrange
 @dataclass(slots=True)  # a batch of one image takes microseconds
 class Counters:
     """Sums over frames. ``events`` counts synaptic events: one per synapse that a spike reaches.
+    ``spikes`` are those of inputs and populations, without the markers that the host sends.
 
     ``activity`` adds levels up by population (None: not counted, then ``spikes`` and ``events`` may
     be 0, too).
@@ -67,7 +68,7 @@ class Counters:
         """Set spikes and events to those that this activity of the frames makes."""
         events = count_events(wiring, activity, self.frames)
         self.activity = activity
-        self.spikes = round(sum(found.spikes for found in events.values()))
+        self.spikes = round(sum(events[name].spikes for name in wiring.senders))
         self.events = round(sum(found.total for found in events.values()))
 
 

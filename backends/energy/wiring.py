@@ -73,10 +73,14 @@ class Wiring:
         return own + sum(count for (_, to), count in self.data.items() if to == population)
 
     @property
+    def senders(self) -> frozenset[str]:
+        """Inputs and populations; the host's markers are no neurons of their own."""
+        return frozenset(self.neurons.keys() - (self.inputs & self.marked.keys()))
+
+    @property
     def sending_neurons(self) -> int:
-        """Inputs and neurons of populations; the host's markers are no neurons of their own."""
-        hosted = self.inputs & self.marked.keys()
-        return sum(count for name, count in self.neurons.items() if name not in hosted)
+        """The neurons of all senders."""
+        return sum(self.neurons[name] for name in self.senders)
 
     @property
     def updated_neurons(self) -> int:
