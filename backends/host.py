@@ -25,8 +25,8 @@ from qcompiler.ir.view import View, arrange
 @dataclass(slots=True)  # a batch of one image takes microseconds
 class Counters:
     """Sums over frames. ``events`` counts synaptic events: one per synapse that a spike reaches.
-    ``spikes`` are those of inputs and populations, without the markers that the host sends.
 
+    ``spikes`` are those of inputs and populations, without the markers that the host sends.
     ``activity`` adds levels up by population (None: not counted, then ``spikes`` and ``events`` may
     be 0, too).
     ``saturated`` counts inputs outside their range and potentials above it, out of ``coded`` inputs
