@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 from collections.abc import Mapping
@@ -21,7 +22,8 @@ from qcompiler.backends.energy.alternatives import alternatives
 from qcompiler.backends.energy.built_in_models import CMOS45, MODELS
 from qcompiler.backends.energy.built_in_models import LOIHI1 as MODEL
 from qcompiler.backends.energy.cores import Cores
-from qcompiler.backends.energy.cost_model import CostModel, read_cost_model
+from qcompiler.backends.energy.cost_model import CostModel
+from qcompiler.backends.energy.cost_model_file import read_cost_model
 from qcompiler.backends.energy.estimate import Estimate, Measurement, estimate
 from qcompiler.backends.energy.wiring import Wiring
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
@@ -220,7 +222,8 @@ def test_every_target_has_a_model_and_loihi_2_says_that_none_is_public() -> None
 @pytest.fixture(scope="module")
 def program() -> Program:
     graph = random_network(11, depth=4)
-    return qcompiler.compile(graph, calibration=random_batch(graph, 11, frames=9), effort=0)
+    batch = random_batch(graph, 11, frames=9)
+    return qcompiler.compile(graph, calibration=batch, effort=0, code="one-spike")
 
 
 def test_an_estimate_prints_as_one_line(program: Program) -> None:
@@ -364,6 +367,9 @@ BASE = {"update_pj": 1.0, "event_pj": 2.0}
         (json.dumps(BASE | {"event_pj": 10**400}), "has a event_pj that is not from 0"),
         (json.dumps(BASE | {"neurons_per_core": 0}), "has a neurons_per_core that is not from 1"),
         (json.dumps(BASE | {"neurons_per_core": 2.5}), "that is not a whole number"),
+        ('{"update_pj": 1, "event_pj": 2, "event_pj": 3}', "has the key 'event_pj' twice"),
+        (json.dumps(BASE | {"name": " "}), "has a name that is empty"),
+        (json.dumps(BASE | {"name": "loihi1"}), "is not the built-in loihi1: give it another name"),
         (json.dumps(BASE | {"name": 3}), "has a name that is no line of text"),
         (json.dumps(BASE | {"basis": "a\nb"}), "has a basis that is no line of text"),
         ("\xff\xfe", "is no JSON text"),
@@ -377,6 +383,27 @@ def test_hostile_files_get_one_sentence(tmp_path: Path, text: str, sentence: str
     assert sentence in str(error.value)
     assert str(path) in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"update_pj": -1}, "has a update_pj that is not from 0 to 1e+12"),
+        ({"event_pj": math.nan}, "has a event_pj that is not from 0 to 1e+12"),
+        ({"hop_pj": "1"}, "has a hop_pj that is not a number"),
+        ({"static_mw": None}, "has a static_mw that is not a number"),
+        ({"neurons_per_core": 0}, "has a neurons_per_core that is not from 1 to 1e+12"),
+        ({"name": ""}, "has a name that is empty"),
+        ({"basis": "a\nb"}, "has a basis that is no line of text"),
+    ],
+)
+def test_models_made_in_python_are_checked_as_files_are(
+    wrong: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(DataError) as error:
+        CostModel(**{"name": "mine", **BASE, **wrong})
+    name = wrong.get("name", "mine")
+    assert str(error.value).removeprefix("error: ") == f"the energy model {name!r} {sentence}"
 
 
 def test_what_is_no_file_is_no_model(tmp_path: Path) -> None:
