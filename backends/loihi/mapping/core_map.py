@@ -24,7 +24,7 @@ from math import prod
 import numpy as np
 
 from qcompiler.backends.chip import Chip
-from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population
+from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, marked_name
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
 
@@ -67,7 +67,8 @@ def map_to_cores(
         grid = known[alike]
         if grid is None:
             single = mapper.peak_usage(CoreGrid(*mapper.extent, *mapper.extent))
-            findings[:0] = _oversized_neuron(group, single, chip)
+            marked = any(marked_name(row.source) != row.source for row in rows[group.name])
+            findings[:0] = _oversized_neuron(group, single, chip, marked)
             # Ignore the exceeded resources, so that the layers before are not reported as well.
             grid = mapper.cheapest({what for what, n, most in single.against(chip) if n > most})
             assert grid is not None
@@ -130,12 +131,20 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def _oversized_neuron(group: Population, single: CoreUsage, chip: Chip) -> Iterator[Diagnostic]:
-    """What one neuron needs and a core of the chip has not."""
+_SILENT = (
+    "use another --code than silent, whose markers take half of them: auto uses it where it fits"
+)
+
+
+def _oversized_neuron(
+    group: Population, single: CoreUsage, chip: Chip, marked: bool
+) -> Iterator[Diagnostic]:
+    """What one neuron needs and a core of the chip has not; ``marked``: it reads markers."""
     for what, used, allowed in single.against(chip):
         if used > allowed:
             message = (
                 f"one neuron of %{group.name} needs {used} {what}, "
                 f"a core of {chip.name} has {allowed}"
             )
-            yield Diagnostic(message, group.origin, _HINTS[what])
+            enough = marked and what != "output axons" and used <= 2 * allowed
+            yield Diagnostic(message, group.origin, _SILENT if enough else _HINTS[what])
