@@ -30,8 +30,8 @@ class Counters:
     ``activity`` adds levels up by population (None: not counted, then ``spikes`` and ``events`` may
     be 0, too).
     ``saturated`` counts inputs outside their range and potentials above it, out of ``coded`` inputs
-    and neurons (0: not counted). ``first`` is the sum over frames of the step of the first output
-    spike, ``last`` the latest output step of all frames.
+    and neurons (0: not counted). ``first`` is the sum over frames of the step at which the largest
+    output is known, ``last`` the latest output step of all frames.
     ``exceeded`` counts frames in which any population left its calibrated bounds;
     ``exceeded_by_population`` counts them by population (None: not counted). ``network`` is the
     digest of the network that a program counted for (None: of no program).
