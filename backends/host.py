@@ -26,11 +26,12 @@ from qcompiler.ir.view import View, arrange
 class Counters:
     """Sums over frames. ``events`` counts synaptic events: one per synapse that a spike reaches.
 
+    ``spikes`` are those of inputs and populations, without the markers that the host sends.
     ``activity`` adds levels up by population (None: not counted, then ``spikes`` and ``events`` may
     be 0, too).
     ``saturated`` counts inputs outside their range and potentials above it, out of ``coded`` inputs
-    and neurons (0: not counted). ``first`` is the sum over frames of the step of the first output
-    spike, ``last`` the latest output step of all frames.
+    and neurons (0: not counted). ``first`` is the sum over frames of the step at which the largest
+    output is known, ``last`` the latest output step of all frames.
     ``exceeded`` counts frames in which any population left its calibrated bounds;
     ``exceeded_by_population`` counts them by population (None: not counted). ``network`` is the
     digest of the network that a program counted for (None: of no program).
@@ -67,7 +68,7 @@ class Counters:
         """Set spikes and events to those that this activity of the frames makes."""
         events = count_events(wiring, activity, self.frames)
         self.activity = activity
-        self.spikes = round(sum(found.spikes for found in events.values()))
+        self.spikes = round(sum(events[name].spikes for name in wiring.senders))
         self.events = round(sum(found.total for found in events.values()))
 
 

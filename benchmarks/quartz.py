@@ -33,7 +33,7 @@ from qcompiler.explain.measure.onnx_reference import run_onnx
 from qcompiler.ir import DataError, ProgramError
 
 DATA = Path(os.environ.get("QCOMPILER_DATA", Path(__file__).parents[1] / "../shared/data"))
-HEAD = "| network | whose | t_max | accuracy | lost | neurons | first spike | last | every "
+HEAD = "| network | whose | t_max | accuracy | lost | neurons | known | last | every "
 HEAD += "| operations | events |"
 CALIBRATION = 2000  # training images at most
 COUNTED = 8  # test images whose operations are counted

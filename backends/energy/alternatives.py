@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .built_in_models import ANN_PLAIN, ANN_REUSE, ARM, CMOS45, GPU, ProductCost
+from .cores import messages_of
 from .estimate import Estimate, Measurement, estimate
 
 RATES = (16, 32, 64)  # steps of rate coding
@@ -99,11 +100,12 @@ def _rate(own: Estimate, measured: Measurement, tops: Mapping[str, int], steps: 
     model, wiring = own.model, own.wiring
     markers = sum(wiring.neurons[name] for name in wiring.marked if name not in wiring.inputs)
     neurons = wiring.updated_neurons - wiring.clock_neurons - markers
-    spikes = events = 0.0
+    messages = events = 0.0
     for name, levels in measured.activity.items():
         if name in wiring.marked:
             continue
-        spikes += levels.total / tops[name] * steps / measured.frames
+        spikes = levels.total / tops[name] * steps / measured.frames
+        messages += spikes * messages_of(own.cores, name)
         events += levels.weighted_total / tops[name] * steps / measured.frames
-    sending = spikes * (model.spike_pj + model.hop_pj)
-    return _UJ_PER_PJ * (neurons * steps * model.update_pj + events * model.event_pj + sending)
+    updates = neurons * steps * model.update_pj
+    return _UJ_PER_PJ * (updates + events * model.event_pj + messages * model.message_pj)

@@ -1,16 +1,13 @@
-"""What one operation costs on a chip: models as data, and their files."""
+"""What one operation costs on a chip: models as data."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import Any
 
 from qcompiler.ir import DataError, ProgramError
 
-_LONGEST = 1 << 16  # bytes of a model's file
 _LARGEST = 1e12  # of any figure
 
 
@@ -22,7 +19,8 @@ class CostModel:
     ``spike_pj`` sending one spike, to which ``hop_pj`` adds its way to another core. ``static_mw``
     is the power of a core at rest. A step takes ``sync_ns`` and ``update_ns`` for each of up to
     ``neurons_per_core`` neurons, a core's events ``event_ns`` each; None if there is no figure.
-    ``source`` names where the figures are from, ``basis`` says what they rest on.
+    ``source`` names where the figures are from, ``basis`` says what they rest on. Raises DataError
+    for anything else.
     """
 
     name: str
@@ -38,6 +36,20 @@ class CostModel:
     source: str = ""
     basis: str = ""
 
+    def __post_init__(self) -> None:
+        if found := fault(vars(self)):
+            raise DataError(f"the energy model {self.name!r:.60} {found}")
+
+    @property
+    def message_pj(self) -> float:
+        """Of a spike that is sent to one core."""
+        return self.spike_pj + self.hop_pj
+
+    @property
+    def needs_cores(self) -> bool:
+        """Whether figures hang on where neurons lie."""
+        return self.times is not None or self.message_pj > 0
+
     @property
     def times(self) -> tuple[float, float, float] | None:
         """Of an update, an event and a step's end, in ns; None unless all are known."""
@@ -46,65 +58,32 @@ class CostModel:
         return self.update_ns, self.event_ns, self.sync_ns
 
 
+def fault(values: Mapping[str, Any]) -> str | None:
+    """What is wrong with values of some fields of a model, as the end of a sentence."""
+    for field in fields(CostModel):
+        name, kind = field.name, str(field.type)
+        if name in values and not (values[name] is None and "None" in kind):
+            check = _text_fault if kind == "str" else _number_fault
+            if found := check(name, values[name], kind == "int"):
+                return f"has a {name} that is {found}"
+    return None
+
+
+def _text_fault(name: str, value: Any, whole: bool) -> str | None:
+    if not isinstance(value, str) or not value.isprintable():
+        return "no line of text"
+    return "empty" if name == "name" and not value.strip() else None
+
+
+def _number_fault(name: str, value: Any, whole: bool) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return "not a whole number" if whole else "not a number"
+    least = 1 if whole else 0
+    return None if least <= value <= _LARGEST else f"not from {least} to {_LARGEST:g}"  # nor is NaN
+
+
 def chosen(given: Any, default: CostModel) -> CostModel:
     """The model that is given, or else the default. ProgramError for anything else."""
     if not isinstance(given, CostModel | None):
         raise ProgramError(f"model must be a CostModel, not {given!r:.60}")
     return given or default
-
-
-def read_cost_model(path: str | Path) -> CostModel:
-    """The model in a JSON file, an object with the fields of `CostModel`.
-
-    ``name`` is that of the file by default. Raises DataError, with one sentence, for anything else.
-    """
-    if not isinstance(path, str | Path):
-        raise DataError(f"an energy model is read from the path of a file, not from {path!r:.60}")
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"there is no file {path} with an energy model")
-    if path.stat().st_size > _LONGEST:
-        raise DataError(
-            f"{path} is too long for an energy model: it has more than {_LONGEST} bytes"
-        )
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"cannot read the energy model {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"the energy model {path} is no JSON text") from error
-    if not isinstance(data, dict):
-        raise DataError(f"the energy model {path} must be a JSON object of names and numbers")
-    return _checked({"name": path.stem, **data}, path)
-
-
-def _checked(data: Mapping[str, Any], path: Path) -> CostModel:
-    known = {field.name: field for field in fields(CostModel)}
-    for name in data:
-        if name not in known:
-            raise _wrong(path, f"has an unknown key {name!r}: it may have {', '.join(known)}")
-    for name, field in known.items():
-        if name not in data:
-            if field.default is MISSING:
-                raise _wrong(path, f"lacks {name}")
-            continue
-        value, kind = data[name], str(field.type)
-        if kind == "str":
-            if not isinstance(value, str) or not value.isprintable():
-                raise _wrong(path, f"has a {name} that is no line of text")
-        elif not (value is None and "None" in kind):
-            _check_number(name, value, kind == "int", path)
-    return CostModel(**data)
-
-
-def _check_number(name: str, value: Any, whole: bool, path: Path) -> None:
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        wanted = "a whole number" if whole else "a number"
-        raise _wrong(path, f"has a {name} that is not {wanted}")
-    least = 1 if whole else 0
-    if not least <= value <= _LARGEST:  # nor is NaN
-        raise _wrong(path, f"has a {name} that is not from {least} to {_LARGEST:g}")
-
-
-def _wrong(path: Path, what: str) -> DataError:
-    return DataError(f"the energy model {path} {what}")

@@ -21,9 +21,10 @@ from typing import Any, Literal
 
 from .activity import Activity
 from .causes import Causes
-from .cores import Cores
+from .cores import Cores, messages_of
 from .cost_model import CostModel
 from .events import Events, count_events
+from .times import Times, times_of
 from .wiring import Wiring
 
 _UJ_PER_PJ = 1e-6
@@ -40,21 +41,14 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Times:
-    """Microseconds of one frame, streaming, and from its first step to its last output spike."""
-
-    frame_us: float
-    latency_us: float
-
-
-@dataclass(frozen=True)
 class Estimate:
     """A frame on average, by a cost model.
 
     ``populations`` holds the energy by population: updates and arriving events, and what sending
     spikes takes. ``events`` counts synaptic events, ``arriving`` those by population, ``updates``
     those of neurons in a frame interval. ``alone`` is the energy of a frame that no other follows.
-    ``cores`` and ``times`` are None if the model has no times. ``nonzero`` is the share of values
+    ``cores`` are None if the model has neither times nor a price of messages, ``times`` without the
+    former. ``nonzero`` is the share of values
     above level 0.
     """
 
@@ -131,12 +125,13 @@ def estimate(
 ) -> Estimate:
     """What an average frame costs, on the cores that make the energy-delay product least.
 
-    That is the product of streaming. Without ``placements`` only the energy is known.
+    That is the product of streaming; without times it is the energy. Without ``placements`` only
+    the energy is known, of one message for each spike.
     """
     counted = count_events(wiring, measured.activity, measured.frames)
     events = {name: found.each(measured.frames) for name, found in counted.items()}
     ways = [_estimate(wiring, measured, model, events, cores) for cores in placements or (None,)]
-    return min(ways, key=lambda one: one.delay_product or 0.0)
+    return min(ways, key=lambda one: one.delay_product or one.causes.total)
 
 
 def _estimate(
@@ -146,9 +141,8 @@ def _estimate(
     events: Mapping[str, Events],
     cores: Cores | None,
 ) -> Estimate:
-    messages = cores.messages if cores else {}
     populations = {
-        name: _causes(wiring, name, found, model, max(1.0, messages.get(name, 1.0)))
+        name: _causes(wiring, name, found, model, messages_of(cores, name))
         for name, found in events.items()
     }
     update = model.update_pj * _UJ_PER_PJ * wiring.updated_neurons
@@ -166,35 +160,19 @@ def _estimate(
         wiring.updated_neurons * wiring.interval,
         streaming + update * (wiring.latency - wiring.interval),
         cores,
-        _times(wiring, events, model, cores) if cores else None,
+        times_of(wiring, events, model, cores) if cores else None,
         {name: found.total for name, found in events.items()},
     )
 
 
 def _causes(wiring: Wiring, name: str, events: Events, model: CostModel, messages: float) -> Causes:
-    """``messages`` is the number of cores that a spike of values is sent to."""
-    event, spike = model.event_pj * _UJ_PER_PJ, (model.spike_pj + model.hop_pj) * _UJ_PER_PJ
+    """``messages`` is the number of cores that each of the spikes is sent to."""
+    event, spike = model.event_pj * _UJ_PER_PJ, model.message_pj * _UJ_PER_PJ * messages
     neurons = 0 if name in wiring.inputs else wiring.neurons.get(name, wiring.clock_neurons)
     return Causes(
         neurons * wiring.interval * model.update_pj * _UJ_PER_PJ,
-        events.data * event + events.spikes * spike * messages,
-        events.zeros * event + events.zero_spikes * spike * messages,
+        events.data * event + events.spikes * spike,
+        events.zeros * event + events.zero_spikes * spike,
         events.clocks * event + events.clock_spikes * spike,
         events.inhibition * event,
     )
-
-
-def _times(
-    wiring: Wiring, events: Mapping[str, Events], model: CostModel, cores: Cores
-) -> Times | None:
-    """Every step ends for all cores together; its events keep the busiest core longest.
-
-    In the latency the layers' events follow each other, streaming they come at the same time.
-    """
-    if model.times is None:
-        return None
-    update_ns, event_ns, sync_ns = model.times
-    step = sync_ns + cores.fullest * update_ns
-    busy = {name: event_ns * events[name].total / count for name, count in cores.of.items()}
-    frame = wiring.interval * step + cores.busiest(busy)
-    return Times(frame * 1e-3, (wiring.latency * step + sum(busy.values())) * 1e-3)

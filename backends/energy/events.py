@@ -40,7 +40,7 @@ class Events:
 def count_events(wiring: Wiring, activity: Activity, frames: int) -> dict[str, Events]:
     """Sums over frames by population, inputs included; those of `CLOCK` are the clock's own.
 
-    A population that several others read sends each of them the same share of its zeros.
+    Events of a sender are shared among its readers in proportion to their synapses; sums are exact.
     """
     found: dict[str, Events] = defaultdict(Events)
     for name, neurons in wiring.neurons.items():

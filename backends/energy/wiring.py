@@ -10,26 +10,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
-from qcompiler.backends.loihi.netlist.netlist import (
-    CLOCK,
-    Netlist,
-    Population,
-    Synapses,
-    marked_name,
-)
-from qcompiler.backends.loihi.netlist.synapse_matrices import synapse_triples, synapses_of_weights
+from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, marked_name
+from qcompiler.backends.loihi.netlist.synapse_matrices import synapses_of_weights
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 
+from .fan_out import clock_synapses_of, fan_out_of
+
 _KNOWN: WeakKeyDictionary[Graph, Wiring] = WeakKeyDictionary()  # engines of one program share it
-_MERGED = 1 << 23  # synapses of a row that are merged where a view repeats their sender
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +35,8 @@ class Wiring:
     left out; ``data`` counts those of two populations, sender first. ``clock_synapses`` and
     ``inhibition`` are by receiving population. A frame enters every ``interval`` steps and stays
     ``latency`` steps. ``codings`` are the codes of all, in the netlist's words; ``marked`` has the
-    sender behind every source or population of markers.
+    sender behind every source or population of markers. ``windows`` are the steps ``open`` and
+    ``read`` of populations, between which their data arrive.
     """
 
     neurons: Mapping[str, int]
@@ -55,6 +50,7 @@ class Wiring:
     latency: int
     codings: Mapping[str, str] = field(default_factory=dict)
     marked: Mapping[str, str] = field(default_factory=dict)
+    windows: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Wiring):
@@ -77,10 +73,14 @@ class Wiring:
         return own + sum(count for (_, to), count in self.data.items() if to == population)
 
     @property
+    def senders(self) -> frozenset[str]:
+        """Inputs and populations; the host's markers are no neurons of their own."""
+        return frozenset(self.neurons.keys() - (self.inputs & self.marked.keys()))
+
+    @property
     def sending_neurons(self) -> int:
-        """Inputs and neurons of populations; the host's markers are no neurons of their own."""
-        hosted = self.inputs & self.marked.keys()
-        return sum(count for name, count in self.neurons.items() if name not in hosted)
+        """The neurons of all senders."""
+        return sum(self.neurons[name] for name in self.senders)
 
     @property
     def updated_neurons(self) -> int:
@@ -110,90 +110,17 @@ def count_wiring(netlist: Netlist) -> Wiring:
     for row in netlist.synapses:
         group = groups[row.target]
         if row.source == CLOCK:
-            clocks[row.target] += _clock_synapses(row, group)
+            clocks[row.target] += clock_synapses_of(row, group)
         elif row.source == row.target:
             spread = np.broadcast_to(synapses_of_weights(row.weights), group.shape)
             inhibition[row.target] += int(spread.sum(dtype=np.int64))
         else:
-            reached = _fan_out(row, group, neurons[row.source])
+            reached = fan_out_of(row, group, neurons[row.source])
             fan_out[row.source] += reached
             data[row.source, row.target] += int(reached.sum())
     times = netlist.interval, netlist.latency
     counts = dict(data), dict(clocks), dict(inhibition)
     codings = netlist.codings
     marked = {name: marked_name(name) for name, coding in codings.items() if coding == "marker"}
-    return Wiring(neurons, inputs, fan_out, *counts, len(netlist.ticks), *times, codings, marked)
-
-
-def _clock_synapses(row: Synapses, group: Population) -> int:
-    counts = synapses_of_weights(row.weights)
-    return int(counts.sum(dtype=np.int64)) * (
-        group.size // int(np.prod(counts.shape[1:], dtype=np.int64))
-    )
-
-
-def _fan_out(row: Synapses, group: Population, senders: int) -> Array:
-    """Synapses of each sending neuron, flat."""
-    counts = synapses_of_weights(row.weights)
-    match row.kind:
-        case "matrix":
-            each = counts.sum(axis=0, dtype=np.int64)
-        case "kernel":
-            each = _kernel_fan_out(row, counts)
-        case _:
-            each = np.broadcast_to(counts, group.shape).astype(np.int64)
-    found: Array = np.zeros(senders, np.int64)
-    if row.order is None:  # the first senders, or all
-        found[: each.size] = np.ravel(each)
-        return found
-    numbers = np.ravel(row.order)
-    repeated = row.kind != "each" and np.unique(numbers).size < numbers.size
-    if repeated and np.sum(each) <= _MERGED:
-        return _merged_fan_out(row, group, senders)
-    np.add.at(found, numbers, np.ravel(each))
-    return found
-
-
-def _merged_fan_out(row: Synapses, group: Population, senders: int) -> Array:
-    """The same where a view repeats a sender: synapses to one receiver add up to one.
-
-    In rows beyond `_MERGED` each of them counts, which is an upper bound.
-    """
-    pre, post, weights = synapse_triples(row, group.shape)
-    pairs, which = np.unique(post.astype(np.int64) * senders + pre, return_inverse=True)
-    summed = np.zeros(len(pairs), np.int64)
-    np.add.at(summed, which.ravel(), weights)
-    found: Array = np.zeros(senders, np.int64)
-    np.add.at(found, pairs % senders, synapses_of_weights(summed))
-    return found
-
-
-def _kernel_fan_out(row: Synapses, counts: Array) -> Array:
-    """Synapses of each sender of a convolution, ``C x space``; borders reach fewer windows."""
-    outs, ins, *kernel = counts.shape
-    channels, *space = row.senders
-    rank = len(kernel)
-    grouped = counts.reshape(row.groups, outs // row.groups, ins, *kernel).sum(
-        axis=1, dtype=np.int64
-    )
-    pads = row.pads[:rank], row.pads[rank:]
-    axes = zip(kernel, space, row.strides, row.dilations, *pads, strict=True)
-    reached = (_windows_at(*axis) for axis in axes)  # contract the first kernel axis that is left
-    found: Array = reduce(
-        lambda sums, axis: np.tensordot(sums, axis, axes=(1, 0)),
-        reached,
-        grouped.reshape(channels, *kernel).astype(np.float64),  # which BLAS contracts, exactly
-    )
-    return found.astype(np.int64)
-
-
-def _windows_at(
-    kernel: int, space: int, stride: int, dilation: int, before: int, after: int
-) -> Array:
-    """Whether some window has its k-th element at a place, along one axis: ``kernel x space``."""
-    windows = (space + before + after - ((kernel - 1) * dilation + 1)) // stride + 1
-    places = np.arange(kernel)[:, None] * dilation + np.arange(windows) * stride - before
-    found = np.zeros((kernel, space))
-    element, window = np.nonzero((places >= 0) & (places < space))
-    found[element, places[element, window]] = 1
-    return found
+    names = codings, marked, {name: (group.open, group.read) for name, group in groups.items()}
+    return Wiring(neurons, inputs, fan_out, *counts, len(netlist.ticks), *times, *names)

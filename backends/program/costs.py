@@ -92,7 +92,7 @@ class ProgramCosts:
         return Measurement(found, frames, "data")
 
     def _placements(self, model: CostModel) -> tuple[Cores, ...]:
-        if model.times is None:
+        if not model.needs_cores:
             return ()
         if model.neurons_per_core not in self._placed:
             chip = self.backend.chip or LOIHI_1

@@ -125,7 +125,7 @@ def results(fast: dict[str, Any], steps: dict[str, Any]) -> dict[str, str]:
         "accuracy of the spiking network": number(fast["accuracy"], ".2%"),
         "same prediction from both": number(fast["agreement"], ".2%"),
         "t_max": number(steps["t_max"], "d"),
-        "first output spike (step)": number(steps["first_spike_steps"], "g"),
+        "largest output known (step)": number(steps["first_spike_steps"], "g"),
         "latency (steps)": number(steps["latency_steps"], "g"),
         "interval between frames (steps)": number(steps["frame_interval_steps"], "g"),
         "spikes per neuron and frame": number(steps["spikes_per_neuron"], ".3f"),

@@ -15,7 +15,7 @@ from qcompiler.ir import Graph, Node
 from qcompiler.ir.kernels import Array, pool_sum
 from qcompiler.ir.snn import Encode, First, Population
 from qcompiler.ir.spiking.codes import CODES
-from qcompiler.ir.spiking.frames import frame_interval
+from qcompiler.ir.spiking.frames import frame_interval, window_of
 from qcompiler.ir.spiking.integer_network import (
     connection,
     control_lines,
@@ -36,7 +36,10 @@ _MOST, _COARSE = 127, 256  # units of one synapse, and the unit of what is more 
 
 
 class FrameCost(NamedTuple):
-    """What a frame takes of a chip: neurons, markers included, and energy, in events."""
+    """What a frame takes of a chip: neurons, markers included, and energy, in events.
+
+    Clocks are no part of ``neurons``, but are updated as these are.
+    """
 
     neurons: int
     energy: float
@@ -44,7 +47,7 @@ class FrameCost(NamedTuple):
 
 def frame_cost(graph: Graph, active: Mapping[str, Activity]) -> FrameCost:
     """The cost of one frame of a graph that `InsertReadout` has finished, frames in a row."""
-    neurons, events = 0, 0.0
+    neurons, events, ticks = 0, 0.0, set[int]()
     for node in spiking_nodes(graph):
         code, own = CODES[spikes_of(node.result).coding], active[node.result.name]
         count = size(node.result.type)
@@ -54,12 +57,18 @@ def frame_cost(graph: Graph, active: Mapping[str, Activity]) -> FrameCost:
         if code.has_markers and has_synapses(graph, node.result):
             neurons += count
             events += count * (1 + own.share)  # a clock, and the neuron's spike
+            ticks.add(window_of(node).close)
+        lines = control_lines(graph, node) if isinstance(node.op, Population) else {}
+        ticks |= lines.keys()
         events += sum(part.sum() for part in _received(graph, node, active))
+        for synapses in clock_synapses([*lines.values()]):
+            events += np.broadcast_to(synapses, node.result.type.shape).sum()
         if isinstance(node.op, First):
             events += count * own.share if code.gates_inhibit else 0
         elif not code.has_markers:  # else nothing makes it silent, or spike again
             events += count * sends(code.name, own)
-    return FrameCost(neurons, UPDATE * neurons * frame_interval(graph) + events)
+    updated = neurons + len(ticks)
+    return FrameCost(neurons, UPDATE * updated * frame_interval(graph) + events)
 
 
 def sends(coding: str, active: Activity) -> float:
@@ -81,14 +90,11 @@ def synapses_to(graph: Graph, node: Node) -> Iterator[tuple[Node, Array]]:
 
 
 def _received(graph: Graph, node: Node, active: Mapping[str, Activity]) -> Iterator[Array]:
-    """Events into each neuron: of data, and of clocks."""
+    """Events of data into each neuron."""
     for source, count in synapses_to(graph, node):
         coding = spikes_of(source.result).coding
         marked = CODES[coding].has_markers and not isinstance(node.op, First)
         yield count * sends(coding, active[source.result.name]) * (1 + marked)
-    if isinstance(node.op, Population):
-        for count in clock_synapses(list(control_lines(graph, node).values())):
-            yield np.broadcast_to(count, node.result.type.shape)
 
 
 def clock_synapses(lines: Sequence[Array]) -> Iterator[Array]:

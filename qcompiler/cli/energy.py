@@ -9,7 +9,8 @@ from typing import Any
 
 from qcompiler.backends.energy.alternatives import Alternatives
 from qcompiler.backends.energy.built_in_models import ANN_PLAIN, ANN_REUSE, ARM, GPU
-from qcompiler.backends.energy.cost_model import CostModel, read_cost_model
+from qcompiler.backends.energy.cost_model import CostModel
+from qcompiler.backends.energy.cost_model_file import read_cost_model
 from qcompiler.backends.energy.estimate import Estimate
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 from qcompiler.terminal.amounts import number, quantity

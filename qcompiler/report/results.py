@@ -60,8 +60,8 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
             yield name, text + _MEANINGS.get(key, "")
     for name, text in run.errors:
         yield f"Error of {name}", text
-    first = f"first output spike at step {figures['first_spike_steps']:.1f} on average"
-    yield "Latency", f"{first}, last at {figures['latency_steps']}"
+    known = f"largest output known at step {figures['first_spike_steps']:.1f} on average"
+    yield "Latency", f"{known}, last output spike at {figures['latency_steps']}"
     if run.alternatives is not None:
         yield from _others(run.alternatives)
 

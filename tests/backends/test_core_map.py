@@ -31,7 +31,13 @@ from qcompiler.backends.loihi.mapping.projection_cost import cost_of
 from qcompiler.backends.loihi.mapping.shared_cores import shared_cores
 from qcompiler.backends.loihi.mapping.synapse_memory import synapse_bits
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
-from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
+from qcompiler.backends.loihi.netlist.netlist import (
+    CLOCK,
+    Netlist,
+    Population,
+    Synapses,
+    marker_name,
+)
 from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights, synapse_triples
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
@@ -329,6 +335,17 @@ def test_what_does_not_fit_is_listed_with_remedies() -> None:
         assert any(what in message for message in messages)
     assert all(nodes and help_ for _, nodes, help_ in told)
     assert mapping.cores >= len(groups) - sum(len(group) - 1 for group in mapping.shared)
+
+
+@pytest.mark.parametrize(("limit", "help_"), [(10, "another --code than silent"), (9, "pool")])
+def test_markers_that_do_not_fit_name_the_code(limit: int, help_: str) -> None:
+    """A neuron reads ten inputs and their markers."""
+    group = Population("y", (1,), True, 10, 0, 1, 2)
+    weights = np.full((1, 10), 2)
+    rows = [Synapses(name, "y", "matrix", weights, (10,)) for name in ("x", marker_name("x"))]
+    netlist = Netlist((), (group,), tuple(rows))
+    (found,) = map_to_cores(netlist, replace(LOIHI_2, input_axons_per_core=limit))[1]
+    assert found.help and help_ in found.help
 
 
 def test_digits() -> None:

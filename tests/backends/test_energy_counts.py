@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+import qcompiler
 from qcompiler.backends.energy.wiring import Wiring, wiring_of
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
@@ -19,6 +20,7 @@ from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
 from qcompiler.ir.view import Reshape, Take, Transpose
+from tests.support.onnx_models import model
 from tests.support.random_networks import LOIHI, compiled, random_network
 from tests.support.spiking import Net, final
 
@@ -69,6 +71,15 @@ def test_convolutions_with_borders_strides_groups_and_views() -> None:
     assert wiring.updated_neurons == sum(wiring.neurons.values()) - 84 + wiring.clock_neurons
 
 
+def test_populations_of_one_layer_have_the_same_window() -> None:
+    net = Net(3)
+    x = net.input((6,))
+    ends = [net.dense(net.dense(x, size), 4) for size in (5, 7)]
+    windows = check(final(net.graph(*ends))).windows
+    assert len(windows) == 4
+    assert len({*windows.values()}) == 2
+
+
 def test_dilated_kernels_with_uneven_padding() -> None:
     net = Net(4)
     x = net.input((3, 9, 8))
@@ -103,6 +114,38 @@ def test_clocks_beyond_24_bits_are_more_synapses_than_a_byte_counts() -> None:
     weights = np.array([-15_269_888, (1 << 31) - 1, 8_323_072, 300, 0], np.int32)
     parts = [part != 0 for part, _ in split_weights(weights)]
     np.testing.assert_array_equal(synapses_of_weights(weights), np.sum(parts, axis=0))
+
+
+IMAGES = np.maximum(0, np.random.default_rng(0).standard_normal((8, 1, 4, 4))).astype(np.float32)
+
+
+def silent(body: str) -> qcompiler.Program:
+    """A program whose zeros are silent, of a model of one image."""
+    proto = model("float[N,1,4,4] x", body, k=(3, 1, 3, 3), w=(12, 5))
+    return qcompiler.compile(proto, target="reference", calibration=IMAGES, code="silent")
+
+
+def test_markers_that_nobody_reads_are_neither_sent_nor_counted() -> None:
+    """A first-spike gate reads data only."""
+    program = silent("y = MaxPool<kernel_shape=[2,2],strides=[2,2]>(x)")
+    assert [source.coding for source in build_netlist(program.graph).sources] == ["silent"]
+    wiring = check(program.graph)
+    assert not wiring.marked
+    counters = program.measure(IMAGES).counters
+    spikes = program.spikes(IMAGES).values()
+    assert counters.spikes == sum(int((steps >= 0).sum()) for steps in spikes)
+
+
+@pytest.mark.parametrize("engine", ["fast", "steps", "events"])
+def test_spikes_are_those_of_the_neurons_that_they_are_divided_by(engine: str) -> None:
+    """Markers that the host sends are no neurons; those of populations are."""
+    program = silent("a = Conv(x, k) r = Relu(a) f = Flatten(r) y = MatMul(f, w)")
+    wiring, spikes = program.wiring, program.spikes(IMAGES)
+    assert wiring.inputs & wiring.marked.keys() and wiring.marked.keys() - wiring.inputs
+    senders = [wiring.marked.get(name, name) for name in wiring.senders]
+    counters = program.measure(IMAGES, engine=engine).counters
+    assert counters.spikes == sum(int((spikes[name] >= 0).sum()) for name in senders)
+    assert counters.spikes <= len(IMAGES) * wiring.sending_neurons
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 from collections.abc import Mapping
@@ -17,16 +18,19 @@ import pytest
 import qcompiler
 from qcompiler.backends import LOIHI, REFERENCE
 from qcompiler.backends.energy.activity import Levels
+from qcompiler.backends.energy.alternatives import alternatives
 from qcompiler.backends.energy.built_in_models import CMOS45, MODELS
 from qcompiler.backends.energy.built_in_models import LOIHI1 as MODEL
 from qcompiler.backends.energy.cores import Cores
-from qcompiler.backends.energy.cost_model import CostModel, read_cost_model
+from qcompiler.backends.energy.cost_model import CostModel
+from qcompiler.backends.energy.cost_model_file import read_cost_model
 from qcompiler.backends.energy.estimate import Estimate, Measurement, estimate
 from qcompiler.backends.energy.wiring import Wiring
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.mapping.core_map import map_to_cores
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
+from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights
 from qcompiler.backends.loihi.target import LOIHI1
 from qcompiler.backends.program.placements import placements_of
 from qcompiler.backends.program.program import Program
@@ -102,6 +106,22 @@ def test_time_power_and_energy_delay_product_by_hand() -> None:
     assert data["edp_ujs"]["single"] == pytest.approx(alone * seconds)
 
 
+def test_populations_of_one_window_work_at_once_unless_they_share_a_core() -> None:
+    """Slices of a layer have the same window, and cores of their own where these do not share."""
+    busy = [(4 + 30 + 6) * 2 / 2, (3 + 8 + 1) * 2 / 1]
+
+    def latency_us(cores: Cores, **windows: tuple[int, int]) -> float:
+        wiring = replace(WIRING, windows=windows)
+        times = estimate(wiring, Measurement(ACTIVITY, 2, "data"), COSTS, (cores,)).times
+        assert times is not None
+        return times.latency_us - 50 * (400 + 2 * 10) * 1e-3
+
+    assert latency_us(CORES, h=(0, 5), y=(5, 9)) == pytest.approx(sum(busy) * 1e-3)
+    assert latency_us(CORES, h=(0, 5), y=(0, 5)) == pytest.approx(max(busy) * 1e-3)
+    shared = replace(CORES, shared=(("h", "y"),))
+    assert latency_us(shared, h=(0, 5), y=(0, 5)) == pytest.approx(sum(busy) * 1e-3)
+
+
 def test_the_placement_with_the_least_energy_delay_product_counts() -> None:
     wide = Cores({"h": 6, "y": 1}, 8, 1)
     apart = [tiny(cores) for cores in (CORES, wide)]
@@ -113,6 +133,48 @@ def test_the_placement_with_the_least_energy_delay_product_counts() -> None:
 def test_a_spike_is_a_message_to_each_core_that_reads_it() -> None:
     one, three = (tiny(replace(CORES, messages={"h": n})).populations["h"] for n in (1.0, 3.0))
     assert three.data - one.data == pytest.approx(2 * 3 * (1 + 2) * 1e-6)  # 3 spikes, 2 more cores
+
+
+def test_spikes_of_inputs_and_clocks_are_messages_to_each_core_as_well() -> None:
+    one, three = (tiny(replace(CORES, messages={"x": n, CLOCK: n})) for n in (1.0, 3.0))
+    assert one.causes == tiny().causes
+    x, clock = (three.populations[name] for name in ("x", CLOCK))
+    assert x.data == pytest.approx(2 * 3 * (1 + 2) * 1e-6)
+    assert clock.clocks == pytest.approx(2 * 3 * (1 + 2) * 1e-6)
+
+
+def test_a_program_knows_the_messages_of_all_that_send(program: Program) -> None:
+    netlist, cores = build_netlist(program.graph), placements_of(program.graph, LOIHI_2, MODEL)[-1]
+    for source in netlist.sources:
+        readers = {row.target for row in netlist.synapses if row.source == source.name}
+        assert 1 <= cores.messages[source.name] <= sum(cores.of[name] for name in readers)
+    clocks = [row for row in netlist.synapses if row.source == CLOCK]
+    lists = [(row, split_weights(line)) for row in clocks for line in row.weights]
+    axons = sum(len(parts) * cores.of[row.target] for row, parts in lists)
+    assert cores.messages[CLOCK] == pytest.approx(axons / len(netlist.ticks))
+
+
+def test_energy_is_the_same_with_and_without_times(program: Program) -> None:
+    """Messages are counted wherever the model prices them; one core takes all the neurons."""
+    sending = CostModel("sending", 0, 0, hop_pj=100)
+    timed = replace(sending, update_ns=0, event_ns=0, sync_ns=1)
+    bare, with_times = (program.energy(model=model) for model in (sending, timed))
+    assert bare.times is None and bare.to_dict()["energy_cores"] is None
+    assert bare.causes == with_times.causes
+    spikes = program.measure(random_batch(program.graph, 11, frames=9)).counters.spikes / 9
+    assert bare.causes.total > 1.5 * (spikes + program.wiring.clock_neurons) * 100e-6
+
+
+def test_rate_codes_send_the_messages_of_the_program() -> None:
+    free = replace(COSTS, update_pj=0, event_pj=0)
+    measured, tops = Measurement(ACTIVITY, 2, "data"), {"x": 10, "h": 10, "y": 10}
+    rates = []
+    for count in (1.0, 3.0):
+        cores = replace(CORES, messages={"x": count, "h": count})
+        own = estimate(WIRING, measured, free, (cores,))
+        rates.append(alternatives(own, measured, tops, macs=10).rate[16])
+    x, h, y = (level / 10 * 16 / 2 for level in (9, 12, 7))
+    assert rates == pytest.approx([(n * (x + h) + y) * 3e-6 for n in (1, 3)])
 
 
 def test_networks_spread_over_the_chips_that_they_need(program: Program) -> None:
@@ -160,7 +222,8 @@ def test_every_target_has_a_model_and_loihi_2_says_that_none_is_public() -> None
 @pytest.fixture(scope="module")
 def program() -> Program:
     graph = random_network(11, depth=4)
-    return qcompiler.compile(graph, calibration=random_batch(graph, 11, frames=9), effort=0)
+    batch = random_batch(graph, 11, frames=9)
+    return qcompiler.compile(graph, calibration=batch, effort=0, code="one-spike")
 
 
 def test_an_estimate_prints_as_one_line(program: Program) -> None:
@@ -304,6 +367,9 @@ BASE = {"update_pj": 1.0, "event_pj": 2.0}
         (json.dumps(BASE | {"event_pj": 10**400}), "has a event_pj that is not from 0"),
         (json.dumps(BASE | {"neurons_per_core": 0}), "has a neurons_per_core that is not from 1"),
         (json.dumps(BASE | {"neurons_per_core": 2.5}), "that is not a whole number"),
+        ('{"update_pj": 1, "event_pj": 2, "event_pj": 3}', "has the key 'event_pj' twice"),
+        (json.dumps(BASE | {"name": " "}), "has a name that is empty"),
+        (json.dumps(BASE | {"name": "loihi1"}), "is not the built-in loihi1: give it another name"),
         (json.dumps(BASE | {"name": 3}), "has a name that is no line of text"),
         (json.dumps(BASE | {"basis": "a\nb"}), "has a basis that is no line of text"),
         ("\xff\xfe", "is no JSON text"),
@@ -317,6 +383,27 @@ def test_hostile_files_get_one_sentence(tmp_path: Path, text: str, sentence: str
     assert sentence in str(error.value)
     assert str(path) in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"update_pj": -1}, "has a update_pj that is not from 0 to 1e+12"),
+        ({"event_pj": math.nan}, "has a event_pj that is not from 0 to 1e+12"),
+        ({"hop_pj": "1"}, "has a hop_pj that is not a number"),
+        ({"static_mw": None}, "has a static_mw that is not a number"),
+        ({"neurons_per_core": 0}, "has a neurons_per_core that is not from 1 to 1e+12"),
+        ({"name": ""}, "has a name that is empty"),
+        ({"basis": "a\nb"}, "has a basis that is no line of text"),
+    ],
+)
+def test_models_made_in_python_are_checked_as_files_are(
+    wrong: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(DataError) as error:
+        CostModel(**{"name": "mine", **BASE, **wrong})
+    name = wrong.get("name", "mine")
+    assert str(error.value).removeprefix("error: ") == f"the energy model {name!r} {sentence}"
 
 
 def test_what_is_no_file_is_no_model(tmp_path: Path) -> None:

@@ -521,7 +521,7 @@ def test_the_cheapest_program_is_searched(objective: str, tmp_path: Path) -> Non
     assert qcompiler.load(tmp_path / "p").graph == program.graph
 
 
-@pytest.mark.parametrize(("seed", "told_so"), [(1, True), (2, True), (3, False), (5, True)])
+@pytest.mark.parametrize(("seed", "told_so"), [(7, True), (9, True), (3, False), (10, True)])
 def test_what_costs_more_than_the_default_is_not_compiled(seed: int, told_so: bool) -> None:
     """Slices that bring much for their energy may take more than all others: a perceptron's.
 

@@ -9,9 +9,11 @@ from qcompiler.backends.energy.wiring import wiring_of
 from qcompiler.ir.snn import Neuron, Population
 from qcompiler.ir.spiking.integer_network import control_lines
 from qcompiler.passes import Pipeline
-from qcompiler.passes.scheduling.frame_cost import clock_synapses
+from qcompiler.passes.scheduling.activity import activity
+from qcompiler.passes.scheduling.frame_cost import UPDATE, clock_synapses, frame_cost
 from qcompiler.passes.spiking.choose_codes import ChooseCodes
-from tests.support.random_networks import REFERENCE, compiled, random_network
+from qcompiler.passes.spiking.insert_readout import InsertReadout
+from tests.support.random_networks import REFERENCE, compiled, random_batch, random_network
 from tests.support.spiking import Net
 
 INPUTS, HIDDEN = 30, 50
@@ -74,6 +76,23 @@ def test_all_synapses_of_clocks_are_counted(code: str, t_max: int, bits: int, mo
                 assert sum(map(np.sum, spread)) == expected.get(node.result.name, 0)
                 largest = max(largest, *map(np.max, spread))
     assert largest >= most
+
+
+@pytest.mark.parametrize("code", ["one-spike", "silent", "burst"])
+def test_clocks_and_markers_are_updated_as_neurons_are(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = random_network(6, 4)
+    batch = random_batch(graph, 6, frames=9)
+    scheduled = compiled(graph, REFERENCE.replace(",insert-readout", ""))
+    coded = ChooseCodes(code=code)(scheduled)
+    finished, active = InsertReadout()(coded), activity(coded, (batch,))
+    whole = frame_cost(finished, active)
+    monkeypatch.setattr("qcompiler.passes.scheduling.frame_cost.UPDATE", 0)
+    events, wiring = frame_cost(finished, active).energy, wiring_of(finished)
+    assert whole.neurons == wiring.updated_neurons - wiring.clock_neurons
+    updates = UPDATE * wiring.updated_neurons * wiring.interval
+    assert whole.energy - events == pytest.approx(updates)
 
 
 def test_a_price_has_a_name() -> None:

@@ -17,12 +17,14 @@ clock's neurons have no inputs and are copied as often as their output axons dem
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from math import prod
 
 import numpy as np
 
 from qcompiler.backends.chip import Chip
-from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population
+from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, marked_name
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
 
@@ -65,14 +67,15 @@ def map_to_cores(
         grid = known[alike]
         if grid is None:
             single = mapper.peak_usage(CoreGrid(*mapper.extent, *mapper.extent))
-            findings[:0] = _oversized_neuron(group, single, chip)
+            marked = any(marked_name(row.source) != row.source for row in rows[group.name])
+            findings[:0] = _oversized_neuron(group, single, chip, marked)
             # Ignore the exceeded resources, so that the layers before are not reported as well.
             grid = mapper.cheapest({what for what, n, most in single.against(chip) if n > most})
             assert grid is not None
         placements.insert(0, mapper.placement(grid))
         clock_axons += _add_output_axons(mapper.projections, grid, axons, traffic)
     clocks, shared = _clock_cores(netlist, chip, clock_axons), _shared(placements, chip)
-    messages = {name: float(found.mean()) for name, found in axons.items()}
+    messages = _messages(netlist, traffic, clock_axons)
     mapping = CoreMapping(chip, tuple(placements), clocks, shared, messages, traffic)
     return mapping, tuple(findings)
 
@@ -88,6 +91,17 @@ def _clock_cores(netlist: Netlist, chip: Chip, axons: int) -> int:
     """Cores for the clock's neurons, whose output axons are these."""
     neurons = -(-len(netlist.ticks) // chip.neurons_per_core)
     return max(neurons, -(-axons // chip.output_axons_per_core))
+
+
+def _messages(netlist: Netlist, traffic: Traffic, clock_axons: int) -> dict[str, float]:
+    """Messages of a spike by sender, on average; those of the clock are its output axons."""
+    total = defaultdict(int, {CLOCK: clock_axons})
+    for (sender, _), count in traffic.items():
+        total[sender] += count
+    neurons = {source.name: prod(source.shape) for source in netlist.sources}
+    neurons |= {group.name: group.size for group in netlist.populations}
+    neurons[CLOCK] = len(netlist.ticks)
+    return {name: total[name] / max(1, size) for name, size in neurons.items()}
 
 
 def _add_output_axons(
@@ -117,12 +131,20 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def _oversized_neuron(group: Population, single: CoreUsage, chip: Chip) -> Iterator[Diagnostic]:
-    """What one neuron needs and a core of the chip has not."""
+_SILENT = (
+    "use another --code than silent, whose markers take half of them: auto uses it where it fits"
+)
+
+
+def _oversized_neuron(
+    group: Population, single: CoreUsage, chip: Chip, marked: bool
+) -> Iterator[Diagnostic]:
+    """What one neuron needs and a core of the chip has not; ``marked``: it reads markers."""
     for what, used, allowed in single.against(chip):
         if used > allowed:
             message = (
                 f"one neuron of %{group.name} needs {used} {what}, "
                 f"a core of {chip.name} has {allowed}"
             )
-            yield Diagnostic(message, group.origin, _HINTS[what])
+            enough = marked and what != "output axons" and used <= 2 * allowed
+            yield Diagnostic(message, group.origin, _SILENT if enough else _HINTS[what])

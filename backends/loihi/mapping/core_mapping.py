@@ -31,8 +31,9 @@ class CoreMapping:
 
     ``shared`` has the populations of every core that holds several. A message is a spike on one
     output axon, to a core of one reader: readers that share a core have axons of their own.
-    ``messages`` are those of a spike of each population, the mean of its neurons. ``traffic`` has
-    the messages of a frame in which every neuron of a population, or of an input, spikes once.
+    ``messages`` are those of a spike of each population, input and clock, the mean of its neurons.
+    ``traffic`` has the messages of a frame in which every neuron of a population, or of an input,
+    spikes once.
     """
 
     chip: Chip

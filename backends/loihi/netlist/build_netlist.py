@@ -37,7 +37,7 @@ def build_netlist(graph: Graph) -> Netlist:
     interval = frame_interval(graph)
     outputs = tuple(_outputs(graph))
     encoders = [(node, node.op) for node in nodes if isinstance(node.op, Encode)]
-    sources = tuple(row for node, op in encoders for row in _input_sources(node, op))
+    sources = tuple(row for node, op in encoders for row in _input_sources(graph, node, op))
     driven = [node for node in nodes if not isinstance(node.op, Encode)]
     markers = tuple(group for node in driven for group in _markers(graph, node))
     populations = tuple(map(_population, driven))
@@ -49,8 +49,8 @@ def build_netlist(graph: Graph) -> Netlist:
     return Netlist(sources, groups, tuple(rows), outputs, interval, latency)
 
 
-def _input_sources(node: Node, op: Encode) -> Iterator[Source]:
-    """The source of a digit, and that of its markers if zeros are silent."""
+def _input_sources(graph: Graph, node: Node, op: Encode) -> Iterator[Source]:
+    """The source of a digit, and that of its markers if it has any."""
     assert op.start is not None
     operand = node.operands[0]
     name, shape = node.result.name, node.result.type.shape
@@ -58,7 +58,7 @@ def _input_sources(node: Node, op: Encode) -> Iterator[Source]:
     digit = op.digits, op.digit, op.coding
     source = Source(name, operand.name, shape, *code, op.start, *digit, *node.arrays)
     yield source
-    if op.coding == "silent":
+    if _has_markers(graph, node):
         yield replace(source, name=netlist.marker_name(name), coding="marker")
 
 
@@ -76,10 +76,15 @@ def _population(node: Node) -> netlist.Population:
     return replace(neurons, coding=code.name, reset=reset, bias=slope)
 
 
-def _markers(graph: Graph, node: Node) -> Iterator[netlist.Population]:
-    """The population of a node's markers, if synapses read them; see `Silent`."""
+def _has_markers(graph: Graph, node: Node) -> bool:
+    """Whether zeros are silent, and synapses read the markers; see `Silent`."""
     coding = spikes_of(node.result).coding
-    if CODES[coding].has_markers and has_synapses(graph, node.result):
+    return CODES[coding].has_markers and has_synapses(graph, node.result)
+
+
+def _markers(graph: Graph, node: Node) -> Iterator[netlist.Population]:
+    """The population of a node's markers, if it has any."""
+    if _has_markers(graph, node):
         name, window = netlist.marker_name(node.result.name), window_of(node)
         read, close = window.read, window.close
         gate = node.result.type.shape, False, _MARKER_THRESHOLD

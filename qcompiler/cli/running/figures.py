@@ -96,8 +96,8 @@ def print_figures(
         ("events", f"{figures['synaptic_events_per_frame']:,.0f} synaptic events per frame"),
         (
             "latency",
-            f"first output spike at step {figures['first_spike_steps']:.1f}, "
-            f"last at {figures['latency_steps']}",
+            f"largest output known at step {figures['first_spike_steps']:.1f}, "
+            f"last output spike at {figures['latency_steps']}",
         ),
         ("throughput", f"one frame every {figures['frame_interval_steps']} steps"),
         *energy,
