@@ -60,7 +60,7 @@ class Program(DescribedProgram):
     @cached_property
     def _runs(self) -> ProgramRuns:
         given = self.graph, self.prologue, self.backend, self._costs, self._engines
-        return ProgramRuns(*given, self.unread_inputs)
+        return ProgramRuns(*given, self.unread_inputs, self.states)
 
     @property
     def inputs(self) -> tuple[Value, ...]:

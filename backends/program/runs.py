@@ -22,6 +22,7 @@ from qcompiler.ir.types import size as size_of
 from .costs import ProgramCosts
 from .input_batches import input_batches
 from .outcomes import Outcomes
+from .states import State, check_given_states
 
 _BYTES = 4  # of a number in float32; levels take as much at least
 
@@ -29,7 +30,7 @@ _BYTES = 4  # of a number in float32; levels take as much at least
 class ProgramRuns:
     """Runs one program; ``made`` holds the engines that there are already, by name.
 
-    Data by name may hold ``unread`` inputs, which are left aside.
+    Data by name may hold ``unread`` inputs, which are left aside. ``states`` are inputs as others.
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class ProgramRuns:
         costs: ProgramCosts,
         made: dict[str, Engine],
         unread: tuple[str, ...] = (),
+        states: tuple[State, ...] = (),
     ) -> None:
         self.graph, self.prologue, self.backend, self.costs = graph, prologue, backend, costs
         self._made, self._unread, self._outcomes = made, unread, Outcomes(graph, costs)
+        self._states = states
 
     @property
     def factories(self) -> tuple[EngineFactory, ...]:
@@ -108,6 +111,7 @@ class ProgramRuns:
 
         if not isinstance(first, int | np.integer):
             raise ProgramError(f"first must be the number of a frame, not {first!r:.60}")
+        check_given_states(inputs, len(self.inputs), self._states)
         for arrays, begin in input_batches(inputs, self.inputs, held, first, self._unread):
             whole = self.prologue
             yield arrays if whole is None else run_prologue(whole, *arrays, first=begin)

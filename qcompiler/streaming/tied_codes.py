@@ -49,7 +49,7 @@ def state_range(seen: Array, initial: float, levels: int) -> Range:
     histogram = Histogram()
     histogram.add(seen)
     low, high = snapped_range(histogram.least_squares(levels))
-    low, high = min(low * _ROOM, initial), max(high * _ROOM, initial)
+    low, high = min(low, low * _ROOM, initial), max(high, high * _ROOM, initial)
     scale = code_of((), levels, (low, high)).scale
     zero = floor(-low / scale + 0.5)
     return -zero * scale, (levels - 1 - zero) * scale
