@@ -91,13 +91,9 @@ def check_given_states(given: Sequence[Any], inputs: int, states: Sequence[State
     names = [state.input for state in states]
     named = len(given) == 1 and isinstance(given[0], Mapping)
     if not any(name in given[0] for name in names) if named else len(given) == inputs - len(names):
-        raise DataError(
-            Diagnostic(
-                f"the data hold no states, {', '.join(names)}, which are inputs of the program, too",
-                help="program.stream() carries them: its step(frame) takes the others, frame by "
-                "frame; else give arrays for them",
-            )
-        )
+        text = f"the data hold no states, {', '.join(names)}, which are inputs of the program, too"
+        help_ = "program.stream() carries them from frame to frame; else give arrays for them"
+        raise DataError(Diagnostic(text, help=help_))
 
 
 def carried_states(graph: Graph, states: Sequence[State]) -> tuple[CarriedState, ...]:

@@ -160,8 +160,8 @@ def run_stream(
 ) -> Measured:
     """Run whole sequences: ``sequences x frames x shape`` for each input that is no state.
 
-    With ``count`` the spikes are counted; ``tell`` is that of `Stream`. The outputs are ``(sequences * frames) x shape``,
-    sequence by sequence.
+    With ``count`` the spikes are counted; ``tell`` is that of `Stream`. The outputs are
+    ``(sequences * frames) x shape``, sequence by sequence.
     """
     stream = Stream(program, engine, count, tell)
     total, frames = sequences[0].shape[:2]
