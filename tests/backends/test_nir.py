@@ -70,11 +70,17 @@ def check(program: Program, x: Any, folder: Path) -> None:
 @needs_nir
 def test_what_is_no_frame_gets_a_sentence(digits: Program) -> None:
     image = np.zeros((1, 8, 8), np.float32)
+    two = np.stack([image, image])
     given: tuple[tuple[Any, Any, type[CompileError], str], ...] = (
         (digits, {"image": image}, InvalidGraph, "give program.graph"),
         (digits.graph, image, DataError, "arrays of one frame in a mapping by name: image"),
         (digits.graph, {}, DataError, "in a mapping by name: image"),
-        (digits.graph, {"image": np.stack([image, image])}, DataError, "give the arrays of one frame"),
+        (
+            digits.graph,
+            {"image": two},
+            DataError,
+            "give the arrays of one frame",
+        ),
         (digits.graph, {"image": image + np.nan}, DataError, "contain NaN"),
     )
     for graph, inputs, kind, sentence in given:
