@@ -39,6 +39,8 @@ class Holder:
     graph = GRAPH
 
 
+NONE: Any = None
+LIST: Any = []
 READERS: dict[str, Callable[[Any], Any]] = {
     "show": show,
     "verify": verify,
@@ -66,12 +68,12 @@ WRONG: dict[str, Callable[[Any], Any]] = {
     "ann.dense reads values and constants, not ndarray": lambda b: b.add(
         Dense(), X, np.ones((2, 16)), name="z"
     ),
-    "takes a postfix formula as text, not None": lambda b: b.add(Function(None), X, name="z"),
+    "takes a postfix formula as text, not None": lambda b: b.add(Function(NONE), X, name="z"),
     "outputs are a sequence of Value, not Value": lambda b: b.build(Y),
     "names of outputs are a sequence of str, not 'y'": lambda b: b.build([Y], "y"),
     'the type of "z" is tuple': lambda b: b.input("z", (3,)),
-    "a graph is read from text, not None": lambda b: parse(None, {}),
-    "a graph is read from constants by name, not []": lambda b: parse("", []),
+    "a graph is read from text, not None": lambda b: parse(NONE, {}),
+    "a graph is read from constants by name, not []": lambda b: parse("", LIST),
 }
 
 
