@@ -6,11 +6,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from .diagnostics import Diagnostic, InvalidGraph
+from .given import check_node, check_type, several
 from .graph import Constant, Graph, Node, Operand, Value
-from .names import Names
 from .ops import Op
 from .types import Range, Tensor, Type, size
 from .view import Pick
+
+
+class Names:
+    """Gives each name once: one that is taken gets the first number that is free."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._counts: dict[str, int] = {}  # the last number of a name: those before are taken
+
+    def unique(self, name: str) -> str:
+        """A name near this one that was not there, and is taken from now on."""
+        found, count = name, self._counts.get(name, 1)
+        while found in self._taken:
+            count += 1
+            found = f"{name}.{count}"
+        self._counts[name] = count
+        self._taken.add(found)
+        return found
 
 
 class Builder:
@@ -23,7 +41,8 @@ class Builder:
         self._names = Names()
 
     def input(self, name: str, type_: Type) -> Value:
-        """Declare a graph input."""
+        """Declare a graph input; InvalidGraph for what is no type."""
+        check_type(type_, name)
         value = Value(self.unique(name), type_)
         self.inputs.append(value)
         return value
@@ -63,12 +82,14 @@ class Builder:
         return next((n for n in reversed(self.nodes) if n.result.name == value.name), None)
 
     def build(self, outputs: Iterable[Value], names: Iterable[str] = ()) -> Graph:
-        """The graph that returns these values."""
-        return Graph(self.name, tuple(self.inputs), tuple(self.nodes), tuple(outputs), tuple(names))
+        """The graph that returns these values; InvalidGraph for anything else."""
+        found = several(outputs, Value, "outputs"), several(names, str, "names of outputs")
+        return Graph(self.name, tuple(self.inputs), tuple(self.nodes), *found)
 
 
 def infer(op: Op, operands: tuple[Operand, ...], origin: Sequence[str] = ()) -> Type:
     """Type of an operation's result; InvalidGraph, with the origin, if the operands do not fit."""
+    check_node(op, operands)
     try:
         found = op.infer(*(operand.type for operand in operands))
         if isinstance(op, Pick):

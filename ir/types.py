@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
-from numbers import Real
+from numbers import Integral, Real
 from typing import Literal, TypeAlias
 
 Range: TypeAlias = tuple[float, float]
@@ -27,9 +27,13 @@ def _check_levels(t_max: int) -> None:
         raise ValueError(f"t_max must be between 2 and {_MOST_LEVELS}, not {t_max}")
 
 
-def _check_shape(shape: tuple[int, ...]) -> None:
-    if not isinstance(shape, tuple) or any(type(n) is not int or n < 0 for n in shape):
-        raise ValueError(f"a shape is a tuple of ints of 0 or more, not {shape!r:.60}")
+def _checked_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape of ints, which may be those of numpy."""
+    if isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape):
+        return shape
+    if isinstance(shape, tuple) and all(isinstance(n, Integral) and n >= 0 for n in shape):
+        return tuple(map(int, shape))
+    raise ValueError(f"a shape is a tuple of ints of 0 or more, not {shape!r:.60}")
 
 
 def _check_range(bounds: Range) -> None:
@@ -68,7 +72,7 @@ class Tensor:
     digits: int = 1
 
     def __post_init__(self) -> None:
-        _check_shape(self.shape)
+        object.__setattr__(self, "shape", _checked_shape(self.shape))
         check_digits(self.digits)
         if self.range is not None:
             _check_range(self.range)
@@ -104,7 +108,7 @@ class Spikes:
     coding: Coding = "one-spike"
 
     def __post_init__(self) -> None:
-        _check_shape(self.shape)
+        object.__setattr__(self, "shape", _checked_shape(self.shape))
         _check_levels(self.t_max)
         if not _FINEST <= self.scale <= _COARSEST:
             raise ValueError(f"scale must be positive and finite, not {self.scale}")
@@ -135,7 +139,7 @@ class Current:
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _check_shape(self.shape)
+        object.__setattr__(self, "shape", _checked_shape(self.shape))
 
     def __str__(self) -> str:
         return f"current[{show_shape(self.shape)}]"

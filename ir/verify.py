@@ -12,6 +12,7 @@ from .ann import Clip
 from .builder import infer
 from .diagnostics import Diagnostic, InvalidGraph, blamed, raise_if_any
 from .formats.graph_parts import ill_made
+from .given import check_graph
 from .graph import Constant, Graph, Value
 from .types import size
 
@@ -26,6 +27,7 @@ class Invariant:
 
 def verify(graph: Graph, *invariants: Invariant) -> None:
     """Check that a graph is well formed and has these invariants; InvalidGraph lists all faults."""
+    check_graph(graph)
     raise_if_any(well_formed(graph), InvalidGraph)
     verify_invariants(graph, *invariants)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qcompiler.backends.host import Counters
-from qcompiler.ir import Graph, Node
+from qcompiler.ir import Diagnostic, Graph, Node
 from qcompiler.ir.snn import Population
 from qcompiler.ir.spiking.integer_network import spiking_nodes
+
+_SHOWN = 8
 
 
 def describe_calibrated_limits(
@@ -35,6 +37,20 @@ def summarize_calibrated_limits(
     seen = f"seen on {max(op.images for op in ops)} calibration images"
     margin = f"with a margin of {min(op.margin for op in ops):g}"
     return f"{what}, {seen} {margin}{_exceeded_clause(counters, engine, None)}"
+
+
+def exceeded_limits(counters: Counters) -> Diagnostic | None:
+    """The warning on frames that exceed the calibrated limits of populations, if there are any."""
+    if not counters.exceeded:
+        return None
+    found = counters.exceeded_by_population or {}
+    names = [f"%{name}" for name, count in found.items() if count]
+    more = ", .." if len(names) > _SHOWN else ""
+    return Diagnostic(
+        f"{counters.exceeded:,} of {counters.frames:,} frames exceed the calibrated limits of "
+        f"{', '.join(names[:_SHOWN])}{more}: other engines may give other results for them",
+        help="calibrate on more frames, or compile with proved=True",
+    )
 
 
 def _calibrated_populations(graph: Graph) -> Iterator[Node]:

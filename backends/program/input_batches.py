@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 from qcompiler.ir import DataError, Value
@@ -63,7 +64,7 @@ def _of_batches(
 
 
 def _fitted(array: Array, value: Value) -> Array:
-    """The array as frames of the input's shape, but for axes of length 1; DataError otherwise."""
+    """The array as frames of the input's shape; DataError if it does not hold them."""
     name, shape = value.name, value.type.shape
     if not array.ndim:
         raise DataError(f"what is given for {name} is a single value, {NO_ARRAY}")
@@ -80,9 +81,9 @@ def _check_finite(array: Array, value: Value) -> None:
 
 
 def holds_frames(array: Array, shape: tuple[int, ...]) -> bool:
-    """Whether an array is ``frames x shape``, but for axes of length 1."""
-    given = array.shape[1:]
-    return array.ndim > 0 and [n for n in given if n != 1] == [n for n in shape if n != 1]
+    """Whether an array is ``frames x shape``, but for axes of length 1, or frames are flat."""
+    given = [n for n in array.shape[1:] if n != 1]
+    return array.ndim > 0 and given in ([n for n in shape if n != 1], [prod(shape)])
 
 
 def check_lengths(arrays: Sequence[Array], inputs: Sequence[Value]) -> None:

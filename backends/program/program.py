@@ -40,6 +40,10 @@ class Program(DescribedProgram):
     def __post_init__(self, made: Mapping[str, Engine] | None) -> None:
         object.__setattr__(self, "_engines", dict(made or {}))
 
+    def __hash__(self) -> int:
+        """Of equal programs the same: their manifests are no less equal, but cannot be hashed."""
+        return hash(self.graph)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are without engines, which are made again on first use."""
         return type(self), (self.graph, self.backend, self.manifest, self.prologue)
@@ -60,7 +64,7 @@ class Program(DescribedProgram):
     @cached_property
     def _runs(self) -> ProgramRuns:
         given = self.graph, self.prologue, self.backend, self._costs, self._engines
-        return ProgramRuns(*given, self.unread_inputs)
+        return ProgramRuns(*given, self.unread_inputs, self.states)
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -92,10 +96,12 @@ class Program(DescribedProgram):
     def run(self, *inputs: Any, engine: str = "fast") -> Array | tuple[Array, ...]:
         """Outputs in real units for one batch per input, ``frames x shape``; a tuple if several.
 
-        A batch is an array, or what becomes one: a tensor, a data frame. One mapping from the names
-        of the inputs to their batches will do, too, such as an open .npz. An iterable of batches,
-        such as a DataLoader, is run batch by batch. Labels are left aside: those behind the inputs
-        of a batch, and what a mapping holds as ``labels``, ``label`` or ``y``.
+        A batch is an array, or what becomes one: a tensor, a data frame; its frames may be flat.
+        One mapping from the names of the inputs to their batches will do, too, such as an open
+        .npz. An iterable of batches, such as a DataLoader, is run batch by batch. Labels are left
+        aside: those behind the inputs of a batch, and what a mapping holds as ``labels``, ``label``
+        or ``y``. A `CompileWarning` tells of frames that exceed calibrated limits, if the engine
+        counts them.
         Raises DataError for inputs that do not fit, ProgramError for an unknown engine.
         """
         outputs = tuple(self.measure(*inputs, engine=engine, count=False).outputs.values())

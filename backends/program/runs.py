@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from qcompiler.backends.backend import Backend, Engine, EngineFactory, Progress
 from qcompiler.backends.energy import activity as activities
 from qcompiler.backends.host import Counters, Measured, Outcome, frames_per_batch
 from qcompiler.backends.targets import ENGINES
-from qcompiler.ir import Graph, PipelineError, ProgramError, Value
+from qcompiler.ir import CompileWarning, Graph, PipelineError, ProgramError, Value
 from qcompiler.ir.diagnostics import blamed, is_ours, module_of
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.memory import check_results, within_memory
@@ -19,9 +20,11 @@ from qcompiler.ir.prologue import run_prologue
 from qcompiler.ir.spiking.integer_network import spiking_nodes
 from qcompiler.ir.types import size as size_of
 
+from .calibrated_limits import exceeded_limits
 from .costs import ProgramCosts
 from .input_batches import input_batches
 from .outcomes import Outcomes
+from .states import State, check_given_states
 
 _BYTES = 4  # of a number in float32; levels take as much at least
 
@@ -29,7 +32,7 @@ _BYTES = 4  # of a number in float32; levels take as much at least
 class ProgramRuns:
     """Runs one program; ``made`` holds the engines that there are already, by name.
 
-    Data by name may hold ``unread`` inputs, which are left aside.
+    Data by name may hold ``unread`` inputs, which are left aside. ``states`` are inputs as others.
     """
 
     def __init__(
@@ -40,9 +43,11 @@ class ProgramRuns:
         costs: ProgramCosts,
         made: dict[str, Engine],
         unread: tuple[str, ...] = (),
+        states: tuple[State, ...] = (),
     ) -> None:
         self.graph, self.prologue, self.backend, self.costs = graph, prologue, backend, costs
         self._made, self._unread, self._outcomes = made, unread, Outcomes(graph, costs)
+        self._states = states
 
     @property
     def factories(self) -> tuple[EngineFactory, ...]:
@@ -108,6 +113,7 @@ class ProgramRuns:
 
         if not isinstance(first, int | np.integer):
             raise ProgramError(f"first must be the number of a frame, not {first!r:.60}")
+        check_given_states(inputs, len(self.inputs), self._states)
         for arrays, begin in input_batches(inputs, self.inputs, held, first, self._unread):
             whole = self.prologue
             yield arrays if whole is None else run_prologue(whole, *arrays, first=begin)
@@ -147,6 +153,8 @@ class ProgramRuns:
                 progress(counters.frames)
         if counters.activity is not None:
             counters.network = self.costs.network
+        if not count:  # else who asks reads the counters
+            _warn_of(counters)
         joined = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
         return Measured(dict(zip(self.graph.output_names, joined, strict=True)), counters)
 
@@ -164,11 +172,19 @@ class ProgramRuns:
         """See `Program.levels`."""
         values = [node.result for node in spiking_nodes(self.graph)]
         found: dict[str, list[Array]] = {value.name: [] for value in values}
+        counters = Counters()
         for batch in self._batches(inputs, engine, values):
-            levels = self._ran(engine, batch, record=True, count=False).levels
+            outcome = self._ran(engine, batch, record=True, count=False)
+            counters.add(outcome.counters)
             for name, arrays in found.items():
-                arrays.append(levels[name])
+                arrays.append(outcome.levels[name])
+        _warn_of(counters)
         return {name: np.concatenate(arrays) for name, arrays in found.items()}
+
+
+def _warn_of(counters: Counters) -> None:
+    if finding := exceeded_limits(counters):
+        warnings.warn(finding.text, CompileWarning, stacklevel=5)
 
 
 def _read_only(array: Array) -> Array:

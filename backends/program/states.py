@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, ProgramError, Spikes, Value, size
+from qcompiler.ir import DataError, Diagnostic, Graph, Node, ProgramError, Spikes, Value, size
 from qcompiler.ir.ann import Concat
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode
 from qcompiler.ir.spiking.coding import Rescaling, code_of_output, decode, encode
 from qcompiler.ir.view import View
+
+from .given_arrays import are_batches
 
 _DAMAGED = "the manifest's states are damaged: compile the model again"
 _LARGEST = 2.0**127  # of what single precision holds; nothing is less than NaN
@@ -77,6 +79,21 @@ def states_from(known: Any) -> tuple[State, ...]:
             raise ProgramError(_DAMAGED)
         found.append(State(str(names[0]), str(names[1]), float(initial)))
     return tuple(found)
+
+
+def check_given_states(given: Sequence[Any], inputs: int, states: Sequence[State]) -> None:
+    """DataError for data of all inputs but the states, whose remedy is a stream.
+
+    ``inputs`` is how many the program has, states included.
+    """
+    if not states or (len(given) == 1 and are_batches(given[0])):
+        return
+    names = [state.input for state in states]
+    named = len(given) == 1 and isinstance(given[0], Mapping)
+    if not any(name in given[0] for name in names) if named else len(given) == inputs - len(names):
+        text = f"the data hold no states, {', '.join(names)}, which are inputs of the program, too"
+        help_ = "program.stream() carries them from frame to frame; else give arrays for them"
+        raise DataError(Diagnostic(text, help=help_))
 
 
 def carried_states(graph: Graph, states: Sequence[State]) -> tuple[CarriedState, ...]:

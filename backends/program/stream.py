@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from qcompiler.backends.host import Counters, Measured
-from qcompiler.ir import DataError, Graph, ProgramError, Value
+from qcompiler.ir import CompileWarning, DataError, Diagnostic, Graph, ProgramError, Value
 from qcompiler.ir.kernels import Array
 
 from .given_arrays import arrays_of
 from .input_batches import check_lengths, holds_frames
+from .outgrown import OutgrownStates
 from .states import CarriedState, State, carried_states
 
 
@@ -43,12 +45,20 @@ class Stream:
     """One or several sequences that advance together, frame by frame.
 
     The host carries the states between frames: levels of the outputs become those of the inputs,
-    unchanged. ``counters`` add up over frames and sequences.
+    unchanged. ``counters`` add up over frames and sequences. ``tell`` hears of a state that
+    outgrows its range, once; by default it issues a `CompileWarning`.
     """
 
-    def __init__(self, program: Runs, engine: str = "fast", count: bool = False) -> None:
+    def __init__(
+        self,
+        program: Runs,
+        engine: str = "fast",
+        count: bool = False,
+        tell: Callable[[Diagnostic], None] | None = None,
+    ) -> None:
         """Begin at the initial levels; ProgramError if the program has no states."""
         self.program, self._engine, self._count = program, engine, count
+        self._tell, self._outgrown = tell or _warn, OutgrownStates()
         self._states = carried_states(program.graph, program.states)
         if not self._states:
             raise ProgramError('the program has no states: compile the model with states="OUT:IN"')
@@ -62,13 +72,14 @@ class Stream:
     def levels(self) -> Mapping[str, Array]:
         """The level of every element of the states, by input: ``sequences x shape``.
 
-        Empty before the first frame.
+        These are copies. Empty before the first frame.
         """
-        return dict(self._levels)
+        return {name: levels.copy() for name, levels in self._levels.items()}
 
     def reset(self) -> None:
         """Begin new sequences, at the initial levels."""
         self._levels.clear()
+        self._outgrown.reset()
 
     def step(self, *frames: Any) -> Array | tuple[Array, ...]:
         """The outputs of the next frame in real units; a tuple if there are several.
@@ -78,16 +89,20 @@ class Stream:
         only if there are no other outputs. Raises DataError for frames that do not fit.
         """
         given = self._given(frames)
-        pairs = zip(given, self._inputs, strict=True)
-        single = bool(given) and all(frame.shape == value.type.shape for frame, value in pairs)
-        measured = self.measure(*(frame[None] if single else frame for frame in given))
+        single = self._are_single(given)
+        measured = self.measure(*given)
         found = tuple(measured.outputs[name] for name in self._returned)
         found = tuple(array[0] for array in found) if single else found
         return found[0] if len(found) == 1 else found
 
     def measure(self, *frames: Any) -> Measured:
-        """All outputs of the next frame of every sequence, and its counters."""
+        """All outputs of the next frame of every sequence, and its counters.
+
+        ``frames`` are as for `step`; the outputs are ``sequences x shape``.
+        """
         given = self._given(frames)
+        if self._are_single(given):
+            given = tuple(frame[None] for frame in given)
         for array, value in zip(given, self._inputs, strict=True):
             _check_shape(array, value)
         if given:
@@ -98,13 +113,21 @@ class Stream:
         arrays = (known[value.name] for value in self.program.graph.inputs)
         measured = self.program.measure(*arrays, engine=self._engine, count=self._count)
         for one in self._states:
-            self._levels[one.state.input] = one.levels(measured.outputs[one.state.output])
+            now = one.levels(measured.outputs[one.state.output])
+            self._levels[one.state.input] = now
+            if finding := self._outgrown.seen(one, now):
+                self._tell(finding)
         self.counters.add(measured.counters)
         return measured
 
     def _given(self, frames: tuple[Any, ...]) -> tuple[Array, ...]:
         names = [value.name for value in self._inputs]
         return arrays_of(frames, names, self.program.unread_inputs)
+
+    def _are_single(self, given: tuple[Array, ...]) -> bool:
+        """Whether there is one frame of one sequence for each input."""
+        pairs = zip(given, self._inputs, strict=True)
+        return bool(given) and all(frame.shape == value.type.shape for frame, value in pairs)
 
     def _before(self, one: CarriedState, sequences: int) -> Array:
         """The state before a frame, in real units, which are encoded to its levels."""
@@ -115,6 +138,10 @@ class Stream:
             before = f"the frames before were of {len(levels)} sequences, these are of {sequences}"
             raise DataError(f"{before}: reset the stream first")
         return one.real(levels)
+
+
+def _warn(finding: Diagnostic) -> None:
+    warnings.warn(finding.text, CompileWarning, stacklevel=4)
 
 
 def _check_shape(array: Array, value: Value) -> None:
@@ -129,13 +156,14 @@ def run_stream(
     engine: str = "fast",
     progress: Callable[[int], None] | None = None,
     count: bool = True,
+    tell: Callable[[Diagnostic], None] | None = None,
 ) -> Measured:
     """Run whole sequences: ``sequences x frames x shape`` for each input that is no state.
 
-    With ``count`` the spikes are counted. The outputs are ``(sequences * frames) x shape``,
-    sequence by sequence.
+    With ``count`` the spikes are counted; ``tell`` is that of `Stream`. The outputs are
+    ``(sequences * frames) x shape``, sequence by sequence.
     """
-    stream = Stream(program, engine, count)
+    stream = Stream(program, engine, count, tell)
     total, frames = sequences[0].shape[:2]
     parts = []
     for at in range(frames):

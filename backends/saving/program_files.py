@@ -55,6 +55,9 @@ def _emit(emit: Emitter, target: str, graph: Graph, folder: Path) -> None:
 
 def load_program(directory: str | Path, find: Callable[[str], Backend | None]) -> SavedProgram:
     """Read a program and verify it; ``find`` looks targets up. ProgramError if it is broken."""
+    if not callable(find):
+        text = f"find must be a function from the name of a target to its backend, not {find!r:.60}"
+        raise ProgramError(text)
     try:
         return _loaded(_path(directory), find)
     except (TypeError, ValueError, LookupError, ArithmeticError, AssertionError) as error:
@@ -65,7 +68,8 @@ def _loaded(directory: Path, find: Callable[[str], Backend | None]) -> SavedProg
     manifest, whole = loading.load(directory)
     prologue, graph = split_prologue(whole)
     target = manifest.pop("target", None)
-    backend = find(str(target))
+    with blamed(find, "the function find"):
+        backend = find(str(target))
     if backend is None:
         raise ProgramError(f"{directory} is compiled for an unknown target: {target}")
     check_manifest(manifest, directory)

@@ -77,6 +77,8 @@ def run(
     ``number`` makes a value of a constant, ``apply`` takes the name of a function and its
     arguments. Raises ValueError if the formula is malformed.
     """
+    if not isinstance(formula, str):
+        raise ValueError(f"takes a postfix formula as text, not {formula!r:.60}")
     stack: list[Any] = []
     tokens = formula.split()
     if len(tokens) > _MOST_TOKENS:

@@ -29,6 +29,7 @@ from qcompiler.ir.ann import (
 )
 from qcompiler.ir.ann.formula import values
 from qcompiler.ir.diagnostics import DataError
+from qcompiler.ir.given import check_count, check_graph, frames_of
 from qcompiler.ir.graph import Graph, Operand, Value
 from qcompiler.ir.kernels import Array, convolve, pool_max, pool_sum
 from qcompiler.ir.ops import Op
@@ -38,9 +39,14 @@ from qcompiler.ir.view import Pick, Reshape, Take, Transpose, arrange
 def evaluate(graph: Graph, *inputs: Array) -> tuple[Array, ...]:
     """Run a graph of tensor-level operations on a batch; arrays are ``batch x shape``.
 
-    Raises TypeError for an operation of the spiking level.
+    Whole numbers become those of the input's type, and so do halves; float64 stays. Raises
+    InvalidGraph for what is no graph, DataError for arrays that do not fit, TypeError for an
+    operation of the spiking level.
     """
-    known = {value.name: array for value, array in zip(graph.inputs, inputs, strict=True)}
+    check_graph(graph)
+    check_count(inputs, graph.inputs)
+    pairs = zip(graph.inputs, inputs, strict=True)
+    known = {value.name: frames_of(array, value) for value, array in pairs}
 
     def get(operand: Operand) -> Array:
         return known[operand.name] if isinstance(operand, Value) else operand.data

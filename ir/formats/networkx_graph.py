@@ -19,8 +19,10 @@ def to_networkx(graph: Graph) -> networkx.DiGraph[Any]:
     """
     import networkx
 
+    from qcompiler.ir.given import check_graph
     from qcompiler.ir.graph import Value
 
+    check_graph(graph)
     found: networkx.DiGraph[Any] = networkx.DiGraph(name=graph.name)
     for value in graph.inputs:
         found.add_node(value.name, op="input", type=str(value.type), origin=())

@@ -43,6 +43,9 @@ def parse(text: str, constants: Mapping[str, Array], file: str = "text") -> Grap
     Raises InvalidGraph with file and line for anything that is not such a graph, including a
     constant that is missing or whose content is not the one that was written.
     """
+    for given, kind, what in ((text, str, "text"), (constants, Mapping, "constants by name")):
+        if not isinstance(given, kind):
+            raise InvalidGraph(f"a graph is read from {what}, not {given!r:.60}")
     return _Parser(constants, file).graph(text)
 
 

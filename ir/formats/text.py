@@ -17,6 +17,7 @@ import re
 from hashlib import sha256
 
 from qcompiler.ir import ann, snn, view
+from qcompiler.ir.given import check_graph
 from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value
 from qcompiler.ir.ops import Op
 
@@ -51,7 +52,8 @@ _BARE = re.compile(r"[\w./:+-]+")
 
 
 def show(graph: Graph) -> str:
-    """Write a graph as text."""
+    """Write a graph as text; InvalidGraph for what is no graph."""
+    check_graph(graph)
     inputs = ", ".join(f"%{_name(v.name)}: {v.type}" for v in graph.inputs)
     lines = [f"graph @{_name(graph.name)}({inputs}) {{"]
     lines += [f"  const #{_name(c.name)}: {c.type} = {c.digest}" for c in graph.constants]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from qcompiler.ir.diagnostics import Diagnostic, PipelineError
+from qcompiler.ir.given import check_graph
 from qcompiler.ir.graph import Graph, Node, Value
 
 from .draft import Draft
@@ -27,6 +28,7 @@ def rewrite(graph: Graph, *rules: Rule) -> Graph:
     Raises PipelineError for a rule that does not terminate, TypeError or ValueError for one that
     returns something else.
     """
+    check_graph(graph)
     draft, left = Draft(graph), _CHANGES * (1 + len(graph.nodes))
     later = Sweep(draft.awake())
     while later:
@@ -79,6 +81,7 @@ def _endless(node: Node) -> PipelineError:
 
 def substitute(graph: Graph, names: dict[str, Value]) -> Graph:
     """Replace values, given by name, in all their readers."""
+    check_graph(graph)
 
     def change(value: Value) -> Value:
         return names.get(value.name, value)
@@ -95,6 +98,7 @@ def substitute(graph: Graph, names: dict[str, Value]) -> Graph:
 
 def drop_dead(graph: Graph) -> Graph:
     """Drop the nodes that no output needs."""
+    check_graph(graph)
     alive = {value.name for value in graph.outputs}
     kept: list[Node] = []
     for node in reversed(graph.nodes):

@@ -28,13 +28,17 @@ def rounded_apart(x: Array, ranges: FeatureRanges, levels: int) -> Array:
     return found * ranges.width + ranges.low
 
 
-def rounded_together(array: Array, x: Array) -> Array:
-    """Some of the numbers of an array in one code for all; integers have a level each, if few."""
+def rounded_together(array: Array, x: Array, what: str) -> Array:
+    """Some of the numbers of an array in one code for all; integers have a level each, if few.
+
+    ``what`` they are is told where no code holds them.
+    """
     if (grid := grid_of(array, False)) and grid.span < LEVELS:
         return x
     histogram = Histogram()
     histogram.add(array)
-    code = code_of(x.shape[1:], LEVELS, histogram.least_squares(LEVELS, reaches=False))
+    bounds = histogram.least_squares(LEVELS, reaches=False)
+    code = code_of(x.shape[1:], LEVELS, bounds, what=what)
     return rounded_to_levels(code, x)
 
 

@@ -33,7 +33,7 @@ def result_code(
     levels = levels_of(graph, value, options.t_max, options.output_t_max)
     producer = graph.producer(value)
     highest = producer.op.high if producer and isinstance(producer.op, Clip) else None
-    return code_of(value.type.shape, levels, bounds, highest)
+    return code_of(value.type.shape, levels, bounds, highest, f"%{value.name}")
 
 
 def steep_behind(

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from math import floor
 
-from qcompiler.ir import Range, Spikes, UnsupportedModel
+from qcompiler.ir import Diagnostic, Range, Spikes, UnsupportedModel
 
 _NARROW = 1e-25  # ranges narrower than this count as one value
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
 
 
 def code_of(
-    shape: tuple[int, ...], t_max: int, bounds: Range, highest: float | None = None
+    shape: tuple[int, ...],
+    t_max: int,
+    bounds: Range,
+    highest: float | None = None,
+    what: str = "a value",
 ) -> Spikes:
     """Scale and zero point whose levels span a range; 0 is a level if the range contains it.
 
-    ``highest`` is the upper bound of the clip in front, if any. Raises UnsupportedModel if the
-    range is too wide or too far from zero.
+    ``highest`` is the upper bound of the clip in front, if any. Raises UnsupportedModel, which says
+    ``what`` has the range, if that is too wide or too far from zero.
     """
     low, high = bounds
     if not high - low > _NARROW:
         low, high = _around(low, t_max - 1, highest is not None and high >= highest)
     scale = (high - low) / (t_max - 1)
-    if not (scale < 1 / _NARROW and abs(low) < scale * _FAR_OFF):
-        raise UnsupportedModel(
-            f"the range {low:g} to {high:g} is too wide, or too far from zero, for levels"
-        )
+    text = f"the range {low:.10g} to {high:.10g} of {what} is too"
+    if not scale < 1 / _NARROW:
+        raise UnsupportedModel(Diagnostic(f"{text} wide for levels", help="scale the data down"))
+    if not abs(low) < scale * _FAR_OFF:
+        help_ = "subtract an offset from the data outside of the network"
+        raise UnsupportedModel(Diagnostic(f"{text} far from zero for levels", help=help_))
     return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
 
 

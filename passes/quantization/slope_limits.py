@@ -71,7 +71,7 @@ def _less_steep(largest: float) -> str:
     more = f"use --weight-bits {bits}" + (" with --target reference" if bits > _EVEN_BITS else "")
     return (
         f"{more}, or more calibration data if so few make ranges narrow, or --percentile 99.9 if "
-        "outliers of the calibration data make them wide"
+        "outliers of the calibration data make them wide, or a lower percentile makes them narrow"
     )
 
 

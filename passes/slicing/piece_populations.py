@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Op, Operand, Value, drop_dead, infer
+from qcompiler.ir.builder import Names
 from qcompiler.ir.kernels import Array, expand_to_rank
-from qcompiler.ir.names import Names
 from qcompiler.ir.snn import Decode, Neuron, Relay
 from qcompiler.ir.spiking.integer_network import Layer, layer_of, spikes_of
 from qcompiler.passes.quantization.levels import narrow

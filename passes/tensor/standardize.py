@@ -154,7 +154,7 @@ def _better(
         found = joined(known.pop()(given), names)
         return float(np.mean([relative_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
-    together = noise(graph, rounded_together(data[index], x))
+    together = noise(graph, rounded_together(data[index], x, f"input {graph.inputs[index].name}"))
     grid = grid_of(data[index], False)
     integers = grid is not None and grid.span < LEVELS
     if together <= ((_NOISIER if integers else _NOISY) if axes else _NOISIEST):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qcompiler.backends.program.program import Program
 from qcompiler.data.scores import predictions
+from qcompiler.explain.causes.layer import other_model
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
 
@@ -78,12 +80,12 @@ def _percent(share: float) -> str:
 
 
 def errors_on_new_frames(
-    program: Program, against: Sequence[OutputAgainst], saturated: float | None
+    program: Program, against: Sequence[OutputAgainst], saturated: float | None, model: Path
 ) -> Iterator[Diagnostic]:
     """A warning for every output that errs beyond levels, and beyond its error when compiled.
 
-    ``saturated`` is the share of values that saturate. Nothing is said of fewer than eight
-    frames, nor of programs compiled without data.
+    ``saturated`` is the share of values that saturate, ``model`` the file that is compared with.
+    Nothing is said of fewer than eight frames, nor of programs compiled without data.
     """
     levels = LevelCounts.of(program).outputs
     for one in against:
@@ -95,9 +97,15 @@ def errors_on_new_frames(
         if Explained(replace(found, error=expected), levels).exceeded(found.error, None) > 1:
             text = (
                 f'the error of output "{one.name}" is {found.error:,.0%} of its spread '
-                f"{on(found.frames, 'frames')}, but was {error * spread / found.spread:.1%} of it "
-                f"{on(int(known['frames']), 'calibration inputs')}"
+                f"{on(found.frames, 'frames')} ({found.error * found.spread:.3g} in its units), "
+                f"but was {error:.1%} of its spread "
+                f"{on(int(known['frames']), 'calibration inputs')} ({error * spread:.3g})"
             )
+            if other_model(program, model):
+                text += f": {model.name} is not the file that was compiled"
+                help_ = f"compile {model.name}, or compare with the model that was compiled"
+                yield Diagnostic(text, help=help_)
+                continue
             before = known["saturated"]  # segments of functions do so on any data
             if saturated and saturated > before + _CUT:
                 text += f": {saturated:.1%} of all values saturate, in place of {before:.1%} there"

@@ -64,11 +64,20 @@ class Outliers:
     frames: Sequence[int]
     levels: float
 
-    def finding(self, name: str, most: int) -> Diagnostic:
-        """The warning on these frames of an input that has so many levels."""
+    def finding(self, name: str, most: int, initial: float | None = None) -> Diagnostic:
+        """The warning on these frames of an input that has so many levels.
+
+        ``initial`` is the value of a state at the beginning, if that is why.
+        """
+        within = f"lie within {max(1, int(np.ceil(self.levels)))} of its {most:,} levels"
+        if initial is not None:
+            return Diagnostic(
+                f'the state "{name}" begins at {initial:g}, far from its other values: all but '
+                f"{self} {within}",
+                help=f"begin nearer to the others: --state OUT:{name}=INITIAL",
+            )
         return Diagnostic(
-            f'of the calibration data for input "{name}", all but {self} lie within '
-            f"{max(1, int(np.ceil(self.levels)))} of its {most:,} levels",
+            f'of the calibration data for input "{name}", all but {self} {within}',
             help=f"remove {self} from the calibration data, or clip these values",
         )
 

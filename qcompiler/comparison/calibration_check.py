@@ -12,11 +12,12 @@ from qcompiler.backends.energy.activity import to_json
 from qcompiler.backends.host import Counters
 from qcompiler.backends.program.program import Program
 from qcompiler.data import Data
+from qcompiler.explain.causes.coded_input import CodedInput
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic, Graph
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
-from .calibrated_ranges import few_frames, outliers
+from .calibrated_ranges import Outliers, few_frames, outliers
 from .compared_outputs import compared_outputs, spread_frames
 from .crossed_jumps import CrossedJump, crossed_jump
 from .errors.judge import constant
@@ -88,8 +89,13 @@ def check_calibration(
     few = few_frames(given.arrays, _DATA)
     findings += [few] if few else []
     coded = coded_inputs(program, given.arrays)
-    unlike = {name: (far, at.code.t_max) for name, at in coded if (far := outliers(at))}
-    findings += [frames.finding(name, most) for name, (frames, most) in unlike.items()]
+    begin = {state.input: state.initial for state in program.states}
+    unlike = {}
+    for name, at in coded:
+        if far := outliers(at):
+            unlike[name] = far
+            first = begin.get(name) if name in begin and _has(at, far, begin[name]) else None
+            findings.append(far.finding(name, at.code.t_max, first))
     found = tuple(judged(folded, program, data, compared))
     crossed = crossed_jump(folded, program, data) if outputs else None
     told = _noise(found, program, crossed, missed) if outputs else {}
@@ -102,8 +108,13 @@ def check_calibration(
     told |= {error.name: one for error in errors if (one := constant(error, _DATA))}
     findings += [told[error.name] for error in errors if error.name in told]
     agreement = scores.agreement() if scores else None
-    named = {name: str(frames) for name, (frames, _) in unlike.items()}
+    named = {name: str(frames) for name, frames in unlike.items()}
     return CalibrationCheck(len(places), found, named, tuple(findings), agreement, counters)
+
+
+def _has(coded: CodedInput, far: Outliers, initial: float) -> bool:
+    """Whether one of the frames that are unlike the others holds a state at its beginning."""
+    return bool((coded.raw[list(far.frames)] == np.float32(initial)).any())
 
 
 def _noise(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,10 +12,10 @@ from qcompiler import data
 from qcompiler.backends.program.states import State
 from qcompiler.data import Data
 from qcompiler.data.reading import inputs_of
-from qcompiler.ir import Graph, PipelineError
+from qcompiler.ir import DataError, Graph, PipelineError
 from qcompiler.ir.prologue import run_prologue
 from qcompiler.streaming.calibration import NO_PROLOGUE, NO_SEARCH, NO_SEQUENCES, with_states
-from qcompiler.streaming.pairs import states_of
+from qcompiler.streaming.pairs import proposed, states_of
 
 from .network import Network
 from .options import Options
@@ -43,10 +45,24 @@ def read_samples(network: Network, options: Options) -> Samples:
         return Samples(network.graph)
     inputs = inputs_of(network.imported.graph)
     how = options.layout, options.labels, network.imported.unread
-    given = coded = _widened(data.read(source, inputs, *how))
+    with _states_proposed(network.graph):
+        given = coded = _widened(data.read(source, inputs, *how))
     if network.prologue is not None:
         coded = replace(given, arrays=run_prologue(network.prologue, *given.arrays))
     return Samples(network.graph, (), given, _saturated(coded, network.graph, network))
+
+
+@contextmanager
+def _states_proposed(graph: Graph) -> Iterator[None]:
+    """Add to a DataError without a remedy which inputs may be states, for which data hold none."""
+    try:
+        yield
+    except DataError as error:
+        if found := " and ".join(f"--state {state}" for state in proposed(graph)):
+            help_ = f"if frames come in sequences, and carry states between them, give {found}"
+            told = (replace(one, help=one.help or help_) for one in error.diagnostics)
+            raise DataError(*told) from error
+        raise
 
 
 def _saturated(found: Data, graph: Graph, network: Network) -> Data:

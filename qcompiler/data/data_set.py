@@ -41,6 +41,8 @@ class DataSet:
         """The options as readers take them. Raises DataError for what is no such option."""
         if not isinstance(self.path, str | Path):
             raise DataError(f"the path of a data set is a path, not {self.path!r:.60}")
+        if self.path == "":
+            raise DataError("the path of the data is empty")
         for name in ("label_column", "split"):
             if not isinstance(found := getattr(self, name), str | None):
                 raise DataError(f"{name} must be a string, not {found!r:.60}")

@@ -17,7 +17,7 @@ from qcompiler.backends.program.given_arrays import (
     by_name,
     given_labels,
 )
-from qcompiler.ir import DataError, Graph
+from qcompiler.ir import DataError, Diagnostic, Graph
 
 from .data_set import DataSet
 from .find import reading
@@ -71,7 +71,8 @@ def read_arrays(source: Any, inputs: Inputs, unread: Collection[str] = ()) -> Da
     names = [name for name, _ in inputs]
     if isinstance(source, Mapping):
         return Data(by_name(source, names, unread), given_labels(source, names))
-    several = isinstance(source, Sequence) and not _is_one_array(source, names)
+    several = isinstance(source, Sequence) and not isinstance(source, bytes)
+    several = several and not _is_one_array(source, names)
     return Data(arrays_of(source if several else (source,), names, unread))
 
 
@@ -90,8 +91,12 @@ def as_given(
     """One array for each input as it is, in any arrangement, and labels if there are any.
 
     Arrays may hold sequences, and labels be one for each of their frames. ``source`` is one of
-    `read`. Raises DataError for what cannot be read.
+    `read`, but for batches one by one. Raises DataError for what cannot be read.
     """
+    if are_batches(source):
+        message = f"sequences are given as arrays, not one by one by a {type(source).__name__}"
+        help_ = "give each of the inputs an array, sequences x frames x shape, or a path"
+        raise DataError(Diagnostic(message, help=help_))
     if not isinstance(source, str | Path | DataSet):
         found = read_arrays(source, inputs, unread)
         return found.arrays, found.labels

@@ -30,6 +30,7 @@ from qcompiler.passes.folding.codes import most_levels
 
 from .causes import wrong_input
 from .explanation import Explanation, LayerLoss
+from .given import check_given
 
 TOLERATED = 0.01  # share of frames, or of the variance of what is no class
 _SAME = 1e-3  # of the spread of scores: two runs in single precision differ by less
@@ -37,15 +38,18 @@ _SAME = 1e-3  # of the spread of scores: two runs in single precision differ by 
 
 def explain(
     program: Program,
-    model: Path,
+    model: str | Path,
     data: Frames,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Explanation:
     """Run program and model side by side on as many frames as time and memory allow.
 
-    ``data`` are as `data.read` arranges them. Raises ProgramError for a model that does not match
-    the program, other CompileErrors for one that cannot be read or run.
+    ``model`` is the path of the ONNX file, ``data`` are as `data.read` arranges them. Raises
+    ProgramError for a model that does not match the program, other CompileErrors for one that
+    cannot be read or run, and for arguments of other kinds.
     """
+    check_given(program, model, data)
+    model = Path(model)
     real = real_network(model, program)
     found = match_layers(program, real, model)
     chosen = data.spread(frames_for(program, real, len(data)))

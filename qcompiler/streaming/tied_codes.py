@@ -31,7 +31,7 @@ def tied(graph: Graph, states: Sequence[State], seen: Mapping[str, Array], t_max
     """
     for state in states:
         levels = state_levels(t_max)
-        bounds = state_range(seen[state.input], state.initial, levels)
+        bounds = state_range(seen[state.input], state.initial, levels, f"state {state}")
         _check_initial(state, seen[state.input], (bounds[1] - bounds[0]) / (levels - 1))
         graph = _tied(graph, state, bounds, levels)
     return graph
@@ -44,13 +44,16 @@ def state_levels(t_max: int) -> int:
     return max(_FINE, (isqrt(t_max - 1) + 1) ** 2)
 
 
-def state_range(seen: Array, initial: float, levels: int) -> Range:
-    """That of least squared error, wider, with the initial value in it; its ends are levels."""
+def state_range(seen: Array, initial: float, levels: int, what: str) -> Range:
+    """That of least squared error, wider, with the initial value in it; its ends are levels.
+
+    UnsupportedModel, which says ``what`` has it, if it lies too far from zero.
+    """
     histogram = Histogram()
     histogram.add(seen)
     low, high = snapped_range(histogram.least_squares(levels))
-    low, high = min(low * _ROOM, initial), max(high * _ROOM, initial)
-    scale = code_of((), levels, (low, high)).scale
+    low, high = min(low, low * _ROOM, initial), max(high, high * _ROOM, initial)
+    scale = code_of((), levels, (low, high), what=what).scale
     zero = floor(-low / scale + 0.5)
     return -zero * scale, (levels - 1 - zero) * scale
 

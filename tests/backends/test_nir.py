@@ -21,7 +21,7 @@ from qcompiler.backends.nir.nir_graph import FrameGraph
 from qcompiler.backends.nir.square_kernels import square_kernel
 from qcompiler.backends.nir.target import NIR
 from qcompiler.backends.program.program import Program
-from qcompiler.ir import ProgramError
+from qcompiler.ir import CompileError, DataError, InvalidGraph, ProgramError
 from tests.support.random_networks import REFERENCE, compiled, random_network
 
 needs_nir = pytest.mark.skipif(find_spec("nir") is None, reason="the package nir is not installed")
@@ -65,6 +65,27 @@ def check(program: Program, x: Any, folder: Path) -> None:
             sent = spikes[frame.names[name]].reshape(frame.netlist.latency, -1)
             first = np.where(sent.any(axis=0), sent.argmax(axis=0), -1)
             np.testing.assert_array_equal(first, expected[name][number].ravel(), err_msg=name)
+
+
+@needs_nir
+def test_what_is_no_frame_gets_a_sentence(digits: Program) -> None:
+    image = np.zeros((1, 8, 8), np.float32)
+    two = np.stack([image, image])
+    given: tuple[tuple[Any, Any, type[CompileError], str], ...] = (
+        (digits, {"image": image}, InvalidGraph, "give program.graph"),
+        (digits.graph, image, DataError, "arrays of one frame in a mapping by name: image"),
+        (digits.graph, {}, DataError, "in a mapping by name: image"),
+        (
+            digits.graph,
+            {"image": two},
+            DataError,
+            "give the arrays of one frame",
+        ),
+        (digits.graph, {"image": image + np.nan}, DataError, "contain NaN"),
+    )
+    for graph, inputs, kind, sentence in given:
+        with pytest.raises(kind, match=sentence):
+            frame_inputs(graph, inputs)
 
 
 @needs_nir

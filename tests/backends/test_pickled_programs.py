@@ -56,6 +56,7 @@ def test_the_same_program(target: str, again: Callable[[Program], Program]) -> N
     program.report()
     for found in (before, again(program)):
         assert found is not program and found == program and found.warnings == ("a warning",)
+        assert {program: "kept"}[found] == "kept"
         assert found.backend is program.backend
         measured = found.measure(BATCH)
         for name, array in wanted.outputs.items():

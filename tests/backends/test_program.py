@@ -278,6 +278,11 @@ def test_an_unknown_engine_is_refused(program: Program) -> None:
         program.run(BATCH, engine="quick")
 
 
+def test_frames_may_be_flat(program: Program) -> None:
+    flat = BATCH.reshape(len(BATCH), -1)
+    np.testing.assert_array_equal(program.run(flat), program.run(BATCH))
+
+
 def test_inputs_are_batches_and_no_list(program: Program) -> None:
     with pytest.raises(DataError, match="takes frames of shape"):
         program.run(BATCH[0])

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from qcompiler.backends.program.program import Program
 from qcompiler.backends.saving import loading, storage
 from qcompiler.cli.outputs import write_text
-from qcompiler.ir import ProgramError
+from qcompiler.ir import PipelineError, ProgramError
 from tests.support.killed_writers import GRAPHS, MANIFEST
 
 FILES = ("manifest.json", "network.qir", "arrays.npz")
@@ -130,6 +131,18 @@ def test_a_manifest_that_is_no_json_is_told(program: Path) -> None:
             storage.save(program, {**MANIFEST, **wrong}, GRAPHS[1])
         assert content(program) == GRAPHS[0]
     assert [path.name for path in program.parent.iterdir()] == ["p"]
+
+
+def test_what_finds_targets_is_a_function(program: Path) -> None:
+    find: Any = 3
+    with pytest.raises(ProgramError, match=r"find must be a function .*, not 3"):
+        Program.load(program, find)
+
+    def broken(name: str) -> None:
+        raise ValueError(name)
+
+    with pytest.raises(PipelineError, match=r"the function find .*test_saving fails: Val"):
+        Program.load(program, broken)
 
 
 def test_bytecode_of_the_emitted_module_is_replaced(program: Path) -> None:

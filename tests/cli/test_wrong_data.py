@@ -189,9 +189,9 @@ def test_qrun_tells_of_errors_that_calibration_data_have_not(
     rng = np.random.default_rng(0)
     onnx.save(model("float[N,6] x", "a = MatMul(x, w) y = Relu(a)", w=(6, 3)), tmp_path / "m.onnx")
     x = rng.standard_normal((200, 6)).astype(np.float32)
-    qcompiler.compile(
-        tmp_path / "m.onnx", target="reference", calibration=x, t_max=32, slices=1
-    ).save(tmp_path / "p")
+    options: Any = {"target": "reference", "t_max": 32, "slices": 1}
+    program = qcompiler.compile(tmp_path / "m.onnx", calibration=x, **options)
+    program.save(tmp_path / "p")
     for name, data in (("like", x[:60]), ("few", 3 * x[:7]), ("wide", 3 * x[:60] + 2)):
         np.savez(tmp_path / f"{name}.npz", x=data)
     line = tmp_path / "p", "--against", tmp_path / "m.onnx"
@@ -199,8 +199,15 @@ def test_qrun_tells_of_errors_that_calibration_data_have_not(
     assert "the error of" not in run(capsys, *line, tmp_path / "few.npz")[1]
     _, err = run(capsys, *line, tmp_path / "wide.npz")
     assert re.search(r'input "x" range from .*; 3\d% of them lie beyond that', err)
-    assert re.search(r'error of output "y" is \d+% .*, but was [\d.]+% of it on 200 cal', err)
+    told = re.search(r"is (\d+)% .* on 60 frames \((.*) in its units\), but was (.*?)% of", err)
+    assert told and "its spread on 200 calibration inputs (" in err
+    known = program.manifest["calibration_check"]["outputs"]["y"]["error"]
+    assert told[3] == f"{100 * known:.1f}"
     assert re.search(r"[\d.]+% of all values saturate, in place of [\d.]+% there", err)
+    onnx.save(model("float[N,6] x", "a = MatMul(x, w) y = Neg(a)", w=(6, 3)), tmp_path / "n.onnx")
+    _, err = run(capsys, tmp_path / "p", "--against", tmp_path / "n.onnx", tmp_path / "like.npz")
+    assert "n.onnx is not the file that was compiled" in err
+    assert "help: compile n.onnx, or compare with the model that was compiled" in err
 
 
 def test_qrun_tells_of_an_accuracy_like_a_guess(

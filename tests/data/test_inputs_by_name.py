@@ -134,6 +134,24 @@ def test_calibration_is_refused_by_name(change: dict[str, Any], sentence: str) -
         qcompiler.compile(SUM, calibration=[ENDS] * 3)
 
 
+def test_arrays_of_a_file_are_taken_by_name_or_alone(tmp_path: Path) -> None:
+    x, labels, path = np.ones((4, 3)), np.arange(4), tmp_path / "d.npz"
+    np.savez(path, mean=x, data=x, labels=labels)
+    with pytest.raises(DataError, match=r"several arrays, mean, data, .*: name it a, images, x"):
+        read(path, [("a", (3,))])
+    for named in ({"data": x}, {"mean": 0 * x, "x": x}, {"mean": 0 * x, "a": x}):
+        np.savez(path, **{**named, "labels": labels})
+        np.testing.assert_array_equal(read(path, [("a", (3,))]).arrays[0], x)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"), [("", "the path of the data is empty"), (b"d.npz", "is a bytes, no arr")]
+)
+def test_texts_that_are_no_data(given: Any, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        read(given, [("a", (3,))])
+
+
 def test_open_files(difference: Program, tmp_path: Path) -> None:
     given = {"b": ENDS[::-1], "a": ENDS, "labels": LABELS}
     np.savez(tmp_path / "d.npz", **given)

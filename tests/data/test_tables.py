@@ -44,7 +44,9 @@ def csv(path: Path, separator: str = ",", **change: Any) -> Path:
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_csv(tmp_path: Path, separator: str) -> None:
     path = csv(tmp_path / "t.csv", separator)
-    assert "has 4 columns, but input x expects 3" in refused(path)
+    assert "has 4 columns, but input x expects 3: name the one that holds labels" in refused(path)
+    indexed = refused(DataSet(path, label_column="species"), (("x", (2,)),))
+    assert "besides species, but input x expects 2: remove those that are no features" in indexed
     given = DataSet(path, label_column="species")
     np.testing.assert_array_equal(read(given, ONE).arrays[0], VALUES)
     assert labels(given) == CODES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from qcompiler.cli.running import qrun
 from qcompiler.ir import (
     Builder,
     CompileError,
+    CompileWarning,
     Constant,
     Graph,
     Tensor,
@@ -133,6 +135,17 @@ def bright(count: int) -> Array:
     found = np.zeros((count, 96, 6, 6), np.float32)
     found[:, :, 1:4, 1:4] = (T_MAX - 1) * (kernel > 0)
     return found
+
+
+@pytest.mark.parametrize("method", ["run", "levels", "spikes"])
+def test_what_goes_beyond_is_told_where_nothing_is_counted(program: Program, method: str) -> None:
+    ask = getattr(program, method)
+    with pytest.warns(CompileWarning, match="2 of 5 frames exceed .* limits of %relu0") as caught:
+        ask(np.concatenate([images(3, seed=5), bright(2)]), engine="steps")
+    assert len(caught) == 1 and "compile with proved=True" in str(caught[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ask(images(3, seed=5), engine="steps")
 
 
 def test_what_goes_beyond_is_counted_by_frame(program: Program) -> None:

@@ -238,3 +238,11 @@ def test_a_percentile_cuts_what_lies_far_off() -> None:
         program = qcompiler.compile(network("y = Relu(h)"), percentile=99, **given)
     exact = run_onnx(network("y = Relu(h)"), {"x": data[1:]})[0]
     assert errors(program.run(data[1:]), exact).max() < 0.25
+
+
+def test_data_far_from_zero_are_named() -> None:
+    proto = model("float[N,3] time", "y = Relu(time)")
+    far = 1.7e9 + 100 * np.random.default_rng(0).random((50, 3))
+    with pytest.raises(UnsupportedModel, match="of input time is too far from zero") as caught:
+        qcompiler.compile(proto, calibration=far, target="reference")
+    assert "to 1700000" in str(caught.value) and "subtract an offset" in str(caught.value)

@@ -76,7 +76,8 @@ def run(given: argparse.Namespace) -> int:
     figures["outputs"] = None if against is None else {one.name: one.to_dict() for one in against}
     _warn(program, found, figures, measured, given.against)
     once = () if given.stream else against or ()  # states carry errors from frame to frame
-    for finding in errors_on_new_frames(program, once, figures["saturated_fraction"]):
+    saturated = figures["saturated_fraction"]
+    for finding in errors_on_new_frames(program, once, saturated, given.against):
         warn(finding.text)
     if given.output is not None:
         write_file(given.output, "-o", lambda path: save_arrays(path, measured.outputs))

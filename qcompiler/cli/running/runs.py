@@ -107,7 +107,11 @@ def _sequences(program: Program, given: argparse.Namespace, found: Sequences) ->
     count, total = len(found), len(found) * found.frames
     with progress(f"running on {given.engine}", given.quiet) as bar:
         measured = run_states(
-            program, found.arrays, given.engine, lambda frames: bar(frames / total)
+            program,
+            found.arrays,
+            given.engine,
+            lambda frames: bar(frames / total),
+            tell=lambda finding: warn(finding.text),
         )
     graph, states = program.graph, program.states
     outputs: Mapping[str, Array] = {

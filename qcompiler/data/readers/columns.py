@@ -60,9 +60,11 @@ def choose_columns(names: Sequence[str], wanted: Wanted, path: Path) -> Columns:
     if len(rest) not in (1, prod(shape)):
         besides = "" if label is None else f" besides {label}"
         spare = label is None and len(rest) == prod(shape) + 1
-        remedy = ": name the one that holds labels with --label-column" if spare else ""
+        remedy = f"remove those that are no features, such as an index, of {shown(names)}"
+        if spare:
+            remedy = "name the one that holds labels with --label-column"
         raise DataError(
-            f"{path} has {len(rest)} columns{besides}, but input {name} expects {prod(shape)}"
+            f"{path} has {len(rest)} columns{besides}, but input {name} expects {prod(shape)}: "
             f"{remedy}"
         )
     return Columns((rest,), place, own is not None)

@@ -48,7 +48,10 @@ def of_split(named: Mapping[str, Any], split: str | None, where: str) -> dict[st
 
 
 def choose(named: Mapping[str, Any], inputs: Inputs, where: str) -> tuple[Any, ...]:
-    """The array of each input: by its name, or the usual one. DataError if there is none."""
+    """The array of each input: by its name, or the usual one, or the only one besides labels.
+
+    DataError if there is none, and if none of several has such a name.
+    """
     if all(name in named for name, _ in inputs):
         return tuple(named[name] for name, _ in inputs)
     if len(inputs) > 1:
@@ -57,10 +60,14 @@ def choose(named: Mapping[str, Any], inputs: Inputs, where: str) -> tuple[Any, .
     ends = {name.rpartition("_")[2] for name in named} | {name.partition("_")[0] for name in named}
     if len(parts := sorted(ends & {"train", "test", "val", "valid"})) > 1:
         raise DataError(f"{where} holds {' and '.join(parts)}: choose with --split {parts[0]}")
-    for key in (*_IMAGES, *(key for key in named if key not in LABELS)):
-        if key in named:
-            return (named[key],)
-    raise DataError(f"{where} holds no images: name an array images, x or inputs")
+    others = [key for key in named if key not in LABELS]
+    usual = [key for key in _IMAGES if key in named] or others
+    if not usual:
+        raise DataError(f"{where} holds no images: name an array images, x or inputs")
+    if usual is others and len(others) > 1:
+        text = f"{where} holds several arrays, {shown(others)}, none of which is named as the input"
+        raise DataError(f"{text}: name it {inputs[0][0]}, images, x or inputs, and labels labels")
+    return (named[usual[0]],)
 
 
 def shown(names: Sequence[str] | Mapping[str, Any]) -> str:

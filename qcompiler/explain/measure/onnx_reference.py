@@ -13,7 +13,7 @@ import numpy as np
 from qcompiler.backends.program.states import State
 from qcompiler.data import Array, Data
 from qcompiler.frontend.import_model import Preprocessing
-from qcompiler.ir import DataError, InvalidModel
+from qcompiler.ir import CompileError, DataError, Diagnostic, InvalidModel
 
 from .onnx_process import Declared, ModelFailed, OnnxProcess
 
@@ -136,6 +136,8 @@ class Reference:
         """Turn what goes wrong into an InvalidModel."""
         try:
             yield
+        except CompileError:
+            raise
         except Exception as error:
             kind = error.kind if isinstance(error, ModelFailed) else ""
             if kind == "InvalidProtobuf":
@@ -153,6 +155,8 @@ class Reference:
         session, axes = self._process, self._axes
         inputs = {given.name: given for given in session.get_inputs()}
         names = data.names if data.names and inputs.keys() >= {*data.names} else tuple(inputs)
+        if len(names) != len(data.arrays):
+            raise self._takes_others(names, data)
         at = axes.get(names[0], 0)
         fixed = 1 if at is None else inputs[names[0]].shape[at]
         step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
@@ -169,6 +173,11 @@ class Reference:
                 for name, given in inputs.items()
             }
             yield feed, count, held
+
+    def _takes_others(self, names: Sequence[str], data: Data) -> InvalidModel:
+        theirs = ", ".join(data.names) or f"{len(data.arrays)} arrays"
+        text = f"{self._model} takes {', '.join(names)}, but the program takes {theirs}"
+        return InvalidModel(Diagnostic(text, help="give the model that was compiled"))
 
     def _batches(self, data: Data, progress: Callable[[float], None] | None) -> Any:
         axes, done = self._axes, 0

@@ -1,0 +1,107 @@
+"""What is told of states: data without them, and states that leave their range."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler import CompileWarning, Program
+from qcompiler.backends.program.stream import run_stream
+from qcompiler.ir import DataError
+from tests.support.cells import compiled, sequences
+from tests.support.onnx_models import model
+
+RNG = np.random.default_rng(0)
+
+
+def accumulator(frames: int = 20) -> Program:
+    proto = model(
+        "float[N,2] x, float[N,2] s_in", "s_out = Add(s_in, x) y = Relu(s_out)", outputs="y s_out"
+    )
+    x = RNG.uniform(0, 0.1, (16, frames, 2)).astype(np.float32)
+    return qcompiler.compile(proto, target="reference", calibration=x, states="auto", effort=0)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda program, x: program.run(x),
+        lambda program, x: program.run({"x": x}),
+        lambda program, x: program.spikes(x),
+        lambda program, x: program.levels(x),
+        lambda program, x: program.measure(x),
+    ],
+)
+def test_data_without_states_are_for_a_stream(run: Callable[[Program, Any], Any]) -> None:
+    with pytest.raises(DataError, match="the data hold no states, h_in") as caught:
+        run(compiled("elman"), sequences(1, 9)[0])
+    assert r"program.stream() carries them" in str(caught.value)
+
+
+def test_calibration_without_states_proposes_them() -> None:
+    with pytest.raises(DataError, match="one array for each input, x, h_in") as caught:
+        compiled("elman", states=None)
+    assert 'give states="h_out:h_in"' in str(caught.value)
+
+
+def test_sequences_are_arrays() -> None:
+    with pytest.raises(DataError, match=r"arrays, not one by one by a list_iterator") as caught:
+        compiled("elman", calibration=iter([sequences(1, 9)]))
+    assert "sequences x frames x shape" in str(caught.value)
+
+
+def test_one_frame_of_one_sequence_is_measured() -> None:
+    program, x = compiled("elman"), sequences(1, 2)[0]
+    found = program.stream().measure(x[0]).outputs["y"]
+    np.testing.assert_array_equal(found, program.stream().measure(x[:1]).outputs["y"])
+
+
+def test_levels_are_copies() -> None:
+    program, x = compiled("elman"), sequences(1, 2)[0]
+    one, other = program.stream(), program.stream()
+    for stream in (one, other):
+        stream.step(x[0])
+    one.levels["h_in"][:] = 0
+    np.testing.assert_array_equal(one.step(x[1]), other.step(x[1]))
+
+
+def test_a_state_that_outgrows_its_range_is_told_once() -> None:
+    program = accumulator()
+    x = RNG.uniform(0, 0.1, (2, 120, 2)).astype(np.float32)
+    told: list[str] = []
+    run_stream(program, (x,), count=False, tell=lambda finding: told.append(finding.text))
+    assert len(told) == 1 and 'the state "s_in" outgrows its range, 0 to 1.' in told[0]
+    assert "longer calibration sequences" in told[0]
+    with pytest.warns(CompileWarning, match="outgrows its range"):
+        run_stream(program, (x,), count=False)
+
+
+@pytest.mark.parametrize("kind", ["elman", "gru", "ring"])
+def test_states_within_their_ranges_are_not_told(kind: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stream = compiled(kind).stream()
+        for frame in sequences(8, 100, seed=1).swapaxes(0, 1):
+            stream.step(frame)
+
+
+def test_an_initial_value_far_from_the_others_is_named() -> None:
+    with pytest.warns(CompileWarning, match='state "h_in" begins at 200, far from') as caught:
+        compiled("elman", states="h_out:h_in=200", effort=0, calibration=sequences(4, 150))
+    texts = [str(one.message) for one in caught]
+    assert any('states="OUT:h_in=INITIAL"' in text for text in texts)
+    assert not any("remove frame" in text for text in texts)
+
+
+def test_values_between_zero_and_the_initial_one_are_not_cut() -> None:
+    proto = model("float[N,2] x, float[N,2] s_in", "s_out = Add(s_in, x)", outputs="s_out")
+    x = np.zeros((4, 30, 2), np.float32)
+    x[:, ::3], x[:, 1::3], x[:, 2::3] = -1.0, 2.0, -1.0
+    program = qcompiler.compile(proto, target="reference", calibration=x, states="s_out:s_in=11")
+    found = run_stream(program, (x,), count=False).outputs["s_out"].reshape(4, 30, 2)
+    np.testing.assert_allclose(found, 11 + x.cumsum(axis=1), atol=0.05)
