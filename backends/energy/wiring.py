@@ -122,5 +122,6 @@ def count_wiring(netlist: Netlist) -> Wiring:
     counts = dict(data), dict(clocks), dict(inhibition)
     codings = netlist.codings
     marked = {name: marked_name(name) for name, coding in codings.items() if coding == "marker"}
-    names = codings, marked, {name: (group.open, group.read) for name, group in groups.items()}
-    return Wiring(neurons, inputs, fan_out, *counts, len(netlist.ticks), *times, *names)
+    windows = {name: (group.open, group.read) for name, group in groups.items()}
+    given = neurons, inputs, fan_out, *counts, len(netlist.ticks), *times
+    return Wiring(*given, codings, marked, windows)
