@@ -62,7 +62,7 @@ def frames_of(given: Any, value: Value) -> NDArray[Any]:
     DataError for other shapes, and for what is no array of numbers.
     """
     array, shape = np.asarray(given), value.type.shape
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" and not np.can_cast(array.dtype, np.float32):  # as bfloat16
         raise DataError(f'the array for input "{value.name}" has dtype {array.dtype}, no numbers')
     if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
         takes = f"N x {shape}" if shape else "one number a frame"
