@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from itertools import chain
@@ -17,6 +18,7 @@ from qcompiler.ir.types import Type
 from .attributes import attribute_types, fits
 
 _LONGEST_NAME = 10_000  # letters; archives hold names of 65,535 bytes
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TUPLES = "inputs", "nodes", "outputs", "output_names"
 _RENAME = "rename it in the model, then compile again"
 
@@ -94,7 +96,7 @@ def _names(graph: Graph) -> Iterator[Diagnostic]:
     kinds: dict[str, Callable[[str], bool]] = {
         "has a NUL character": lambda name: "\0" in name,
         f"has over {_LONGEST_NAME} letters": lambda name: len(name) > _LONGEST_NAME,
-        "has half of a surrogate pair": lambda name: any("\ud800" <= c <= "\udfff" for c in name),
+        "has half of a surrogate pair": lambda name: _SURROGATE.search(name) is not None,
     }
     for what, has in kinds.items():
         if names := list(filter(has, found)):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import qcompiler
 from qcompiler.ir import Builder, Constant, Graph, Tensor
@@ -78,6 +79,7 @@ def test_a_program_between_two_takes_an_interval_between() -> None:
     assert [interval(5), interval(5, "0:0:6:0"), interval(6)] == [9, 10, 11]
 
 
+@pytest.mark.long
 def test_the_search_measures_it() -> None:
     model = DIGITS / "digits.onnx"
     program = qcompiler.compile(model, max_drift=2, objective="energy", effort=0, **FILES)

@@ -132,6 +132,7 @@ def test_passes_of_modules_are_named_again(verified: Any, tmp_path: Path) -> Non
     assert "antigravity" not in sys.modules
 
 
+@pytest.mark.long
 def test_labels_beside_the_data(verified: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "l.npy", CLASSES.astype(np.uint8))
     search = {"t_max": None, "max_drop": 90}

@@ -101,6 +101,7 @@ def step(tmp_path: Path) -> Any:
     return answer
 
 
+@pytest.mark.long
 def test_a_build_step_answers_in_json(step: Any) -> None:
     status, found = step(require={"accuracy": 0.999, "cores": 1})
     assert status == 1 and found["status"] == "beyond limits" and len(found["broken"]) == 2

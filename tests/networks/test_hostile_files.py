@@ -76,7 +76,10 @@ def test_engines_agree_on_bounds_and_constants(name: str, hostile: Path, capsys:
 
 @pytest.mark.long
 def test_host_operations_behind_a_softmax(hostile: Path, capsys: Any) -> None:
-    runpy.run_path(str(hostile / "04b_all.py"))
+    """With calibration data; test_host_ends searches levels, too."""
+    text = (hostile / "04b_all.py").read_text().replace('("calib","max_drift")', '("calib",)')
+    Path("script.py").write_text(text)
+    runpy.run_path("script.py")
     lines = [line for line in capsys.readouterr().out.splitlines() if "Softmax" in line]
     assert len(lines) >= 20
     assert not [line for line in lines if " ok " not in line and " REFUSED " not in line]

@@ -92,6 +92,7 @@ def test_only_chains_of_products_are_fine() -> None:
     assert divided(program_of(CHAIN)) and not divided(program_of(ALONE))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", ["reference", "loihi"])
 def test_digits_have_about_a_third_of_the_error(
     target: str, monkeypatch: pytest.MonkeyPatch
@@ -129,6 +130,7 @@ def test_explanations_leave_out_digits_of_another_offset() -> None:
     assert {"x", "y"} <= names and not names & divided(program)
 
 
+@pytest.mark.long
 def test_engines_agree_on_digits() -> None:
     x = network(CHAIN)[1][:5]
     for target in ("reference", "loihi"):

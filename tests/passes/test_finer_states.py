@@ -106,6 +106,7 @@ def test_states_of_many_levels_are_two_digits(large: None) -> None:
     assert {f"c{k}:fine:digit{digit}" for k in (1, 2) for digit in (0, 1)} <= found
 
 
+@pytest.mark.long
 def test_states_have_no_population_and_hardly_more_error(monkeypatch: pytest.MonkeyPatch) -> None:
     small = program_of(16)
     monkeypatch.setattr(inlining, "_SMALL", 0)
@@ -115,6 +116,7 @@ def test_states_have_no_population_and_hardly_more_error(monkeypatch: pytest.Mon
     assert fine.report().latency_steps < small.report().latency_steps
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", ["reference", "loihi"])
 def test_engines_agree_on_states(target: str, large: None) -> None:
     x = network()[1][:5]

@@ -58,7 +58,8 @@ def test_digits_keep_the_numbers(branches: bool, seed: int) -> None:
     keeps_the_numbers(graph, all_digits(graph, seed), seed)
 
 
-@pytest.mark.parametrize("text", [pytest.param(REFERENCE, marks=pytest.mark.long), LOIHI])
+@pytest.mark.long
+@pytest.mark.parametrize("text", [REFERENCE, LOIHI])
 @given(seed=seeds)
 @settings(max_examples=10, phases=PHASES)
 def test_engines_agree(text: str, seed: int) -> None:
@@ -140,6 +141,7 @@ def depthwise(seed: int) -> onnx.ModelProto:
     )
 
 
+@pytest.mark.long
 def test_around_depthwise_layers_values_have_digits() -> None:
     proto, data = depthwise(0), np.random.default_rng(1).random((64, 3, 8, 8), np.float32)
     program = qcompiler.compile(proto, target="reference", calibration=data, t_max=32)

@@ -68,6 +68,7 @@ def errors(proto: onnx.ModelProto, **options: Any) -> tuple[float, set[str]]:
     return error, {unsliced_name(name) for name in names if unsliced_name(name) != name}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", ["reference", "loihi"])
 def test_depthwise_results_are_split_where_that_pays(target: str) -> None:
     proto = depthwise()
@@ -77,6 +78,7 @@ def test_depthwise_results_are_split_where_that_pays(target: str) -> None:
     assert split < 0.6 * whole
 
 
+@pytest.mark.long
 def test_sums_of_values_are_split() -> None:
     """They have no layer that a shift could go into until one operand is scaled by 1."""
     proto = network(RESIDUAL, P=(2, 24, 1, 1), Q=(2, 24, 1, 1), B=(16, 2, 1, 1))
