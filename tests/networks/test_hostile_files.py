@@ -81,7 +81,7 @@ def test_host_operations_behind_a_softmax(hostile: Path, capsys: Any) -> None:
     Path("script.py").write_text(text)
     runpy.run_path("script.py")
     lines = [line for line in capsys.readouterr().out.splitlines() if "Softmax" in line]
-    assert len(lines) >= 20
+    assert len(lines) >= 14
     assert not [line for line in lines if " ok " not in line and " REFUSED " not in line]
 
 
