@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import qcompiler
@@ -74,6 +75,19 @@ def test_compiled_probabilities_are_those_of_the_model() -> None:
     program = qcompiler.compile(proto, target="reference", calibration=x)
     (wanted,) = run_onnx(proto, {"x": x})
     assert np.sqrt(np.mean((program.run(x) - wanted) ** 2)) < 0.04  # a level near 1/2 is 0.08
+
+
+@pytest.mark.parametrize("outputs", ["y", "y c"])
+def test_a_label_is_compared_in_front_of_no_softmax_that_the_model_has_not(outputs: str) -> None:
+    """Scores beside probabilities would look like an error of some times the spread."""
+    body = f"{SCORE} c = Concat<axis=1>(q, p) y = ArgMax<axis=1>(c)"
+    proto = model(ROW, body, outputs=outputs, **WEIGHTS)
+    proto.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    x = np.random.default_rng(1).standard_normal((300, 6)).astype(np.float32) * 4
+    program = qcompiler.compile(proto, target="reference", calibration=x)
+    assert not program.warnings
+    ((_, found),) = program.manifest["calibration_check"]["outputs"].items()
+    assert found["error"] < 0.1
 
 
 @pytest.mark.parametrize(("middle", "layers"), [(5, 1), (1, 2)])
