@@ -25,6 +25,7 @@ from .errors.output_causes import CROSSED, Causes
 from .judged import Judged, judged
 from .model_inputs import ModelInputs
 from .program_inputs import coded_inputs
+from .stream_check import errors_in_stream
 from .weight_bits import few_weight_bits
 
 _DATA = "calibration inputs"
@@ -70,11 +71,13 @@ def check_calibration(
     before: Preprocessing,
     outputs: bool = True,
     missed: bool = False,
+    sequences: int = 0,
 ) -> CalibrationCheck:
     """Compare a program with the graph that it was compiled from, as imported.
 
     Without ``outputs`` only the data are looked at: a search cuts outputs where no prediction
-    depends on them. ``missed`` says that another warning is on functions with large errors.
+    depends on them. ``missed`` says that another warning is on functions with large errors. Data of
+    ``sequences``, one after the other, are streamed, too.
     """
     places = spread_frames(graph, len(given))
     data = tuple(array[places].astype(np.float32) for array in given.arrays)
@@ -98,7 +101,10 @@ def check_calibration(
             findings.append(far.finding(name, at.code.t_max, first))
     found = tuple(judged(folded, program, data, compared))
     crossed = crossed_jump(folded, program, data) if outputs else None
-    told = _noise(found, program, crossed, missed) if outputs else {}
+    causes = _causes(program, crossed, missed)
+    told = _noise(found, causes) if outputs else {}
+    if sequences:
+        told |= errors_in_stream(graph, program, given.arrays, sequences, found, causes)
     if crossed is not None and crossed.worth_telling and not (told or inputs_wrong):
         text = f"{crossed.text}, on {len(places)} {_DATA}"
         findings.append(Diagnostic(text, crossed.node.origin, CROSSED))
@@ -117,15 +123,17 @@ def _has(coded: CodedInput, far: Outliers, initial: float) -> bool:
     return bool((coded.raw[list(far.frames)] == np.float32(initial)).any())
 
 
-def _noise(
-    found: Sequence[Judged], program: Program, crossed: CrossedJump | None, missed: bool
-) -> dict[str, Diagnostic]:
-    """Warnings on outputs: large errors, and ones beyond what levels explain."""
-    causes = Causes(
+def _causes(program: Program, crossed: CrossedJump | None, missed: bool) -> Causes:
+    """What may make errors that outputs do not show."""
+    return Causes(
         lambda: few_weight_bits(program),
         lambda: crossed.text if crossed else "",
         program.manifest.get("pipeline", ""),
         first=_FUNCTIONS if missed else "",
     )
+
+
+def _noise(found: Sequence[Judged], causes: Causes) -> dict[str, Diagnostic]:
+    """Warnings on outputs: large errors, and ones beyond what levels explain."""
     told = {one.error.name: one.finding(_DATA, causes) for one in found}
     return {name: finding for name, finding in told.items() if finding}

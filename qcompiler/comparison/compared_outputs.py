@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qcompiler.backends.host import Counters
+from qcompiler.backends.host import Counters, Measured
 from qcompiler.backends.program.program import Program
+from qcompiler.backends.program.stream import run_stream
 from qcompiler.ir import Graph, Value
 from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Softmax, TopK
 from qcompiler.ir.execution.session import OnnxWriter
@@ -21,7 +22,7 @@ from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import size_of
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
-_FRAMES = 64, 256
+_FEWEST, _MOST = 64, 256  # frames
 _PRODUCTS = 1e9  # of all frames together, unless these are the fewest
 _VALUES = 1 << 25  # of an output, in all frames together
 
@@ -60,12 +61,13 @@ class Compared:
 
 
 def compared_outputs(
-    graph: Graph, program: Program, data: tuple[Array, ...]
+    graph: Graph, program: Program, data: tuple[Array, ...], sequences: int = 0
 ) -> tuple[tuple[Compared, ...], Counters]:
     """Run a model's graph at the tensor level and its program, one after the other.
 
     The values in front of a softmax or argmax are compared, and probabilities as well. Also returns
-    what the program's run counts.
+    what the program's run counts. With ``sequences`` the frames are those of as many, one after the
+    other, and the program goes through them with states of its own.
     """
     if sorted(graph.output_names) != sorted(program.graph.output_names):  # by a custom pass
         return (), program.measure(*data).counters
@@ -93,7 +95,7 @@ def compared_outputs(
     real = values(graph, data, list(dict.fromkeys(value.name for value in wanted)))
     del graph  # before the program takes memory
     give_back()
-    measured = Program(wider, program.backend, {}).measure(*data)
+    measured = _run(program, wider, data, sequences)
     give_back()
 
     def pair(at: int, one: Value, other: Value, end: Compared | None = None) -> Compared:
@@ -113,13 +115,27 @@ def values(graph: Graph, data: tuple[Array, ...], names: list[str]) -> dict[str,
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
 
 
-def spread_frames(graph: Graph, given: int) -> Array:
+def _run(program: Program, wider: Graph, data: tuple[Array, ...], sequences: int) -> Measured:
+    """Run a program whose graph has other outputs, by the names of values."""
+    if not sequences:
+        return Program(wider, program.backend, {}).measure(*data)
+    ends = zip(program.graph.output_names, program.graph.outputs, strict=True)
+    names = {name: value.name for name, value in ends}
+    states = [replace(state, output=names[state.output]) for state in program.states]
+    carried = {state.input for state in states}
+    given = zip(wider.inputs, data, strict=True)
+    frames = (array for value, array in given if value.name not in carried)
+    whole = (array.reshape(sequences, -1, *array.shape[1:]) for array in frames)
+    found = Program(wider, program.backend, {"states": [state.to_dict() for state in states]})
+    return run_stream(found, tuple(whole), count=False, tell=lambda outgrown: None)
+
+
+def spread_frames(graph: Graph, given: int, most: int = _MOST) -> Array:
     """Which frames to compare, spread without the period that classes may have.
 
-    Some dozens; a few hundred of small networks.
+    Some dozens; of small networks a few hundred, or ``most``.
     """
-    fewest, most = _FRAMES
-    frames = int(np.clip(_PRODUCTS / size_of(graph)[0], fewest, most))
+    frames = int(np.clip(_PRODUCTS / size_of(graph)[0], _FEWEST, most))
     largest = max((size(value.type) for value in graph.outputs), default=1)
     count = max(1, min(frames, given, _VALUES // max(1, largest)))
     if count > given // 2:

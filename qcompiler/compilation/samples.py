@@ -23,12 +23,16 @@ from .options import Options
 
 @dataclass(frozen=True)
 class Samples:
-    """The graph to lower, its states, and calibration data: as given, and as it reads them."""
+    """The graph to lower, its states, and calibration data: as given, and as it reads them.
+
+    With states the data are frames of ``sequences``, one after the other.
+    """
 
     graph: Graph
     states: tuple[State, ...] = ()
     given: Data | None = None
     coded: Data | None = None
+    sequences: int = 0
 
 
 def read_samples(network: Network, options: Options) -> Samples:
@@ -38,9 +42,9 @@ def read_samples(network: Network, options: Options) -> Samples:
     source = options.calibration
     if states:
         known = network.graph, states, source, network.t_max, options.progress
-        given, graph = with_states(*known, network.imported.unread)
+        given, graph, sequences = with_states(*known, network.imported.unread)
         given = _widened(given)
-        return Samples(graph, states, given, _saturated(given, graph, network))
+        return Samples(graph, states, given, _saturated(given, graph, network), sequences)
     if source is None:
         return Samples(network.graph)
     inputs = inputs_of(network.imported.graph)

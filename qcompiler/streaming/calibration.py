@@ -25,14 +25,15 @@ def with_states(
     t_max: int,
     progress: Callable[[float], None] | None = None,
     unread: Collection[str] = (),
-) -> tuple[Data, Graph]:
+) -> tuple[Data, Graph, int]:
     """Data of single frames, states included, and the graph whose states have codes.
 
-    The data may hold ``unread`` inputs of the model, too. Raises DataError for data that do not
-    fit, and for states that become infinite.
+    Also of how many sequences the frames are, one after the other. The data may hold ``unread``
+    inputs of the model, too. Raises DataError for data that do not fit, and for states that become
+    infinite.
     """
     given = read_sequences(calibration, graph, states, unread)
     arrays = rollout(graph, states, given, progress)
     names = tuple(value.name for value in graph.inputs)
     seen = dict(zip(names, arrays, strict=True))
-    return Data(arrays, given.labels, names), tied(graph, states, seen, t_max)
+    return Data(arrays, given.labels, names), tied(graph, states, seen, t_max), len(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 import qcompiler
 from qcompiler import CompileWarning, Program
 from qcompiler.backends.program.stream import run_stream
+from qcompiler.comparison.errors.judge import TOLERATED
+from qcompiler.comparison.errors.output_error import output_error
 from qcompiler.ir import DataError
-from tests.support.cells import compiled, sequences
+from tests.support.cells import cell, compiled, run_recurrently, sequences
 from tests.support.onnx_models import model
 
 RNG = np.random.default_rng(0)
@@ -88,6 +91,20 @@ def test_states_within_their_ranges_are_not_told(kind: str) -> None:
         stream = compiled(kind).stream()
         for frame in sequences(8, 100, seed=1).swapaxes(0, 1):
             stream.step(frame)
+
+
+def test_what_feedback_makes_of_errors_is_told() -> None:
+    """Single frames, which begin from the states of the model, err too little for a warning."""
+    proto, x = cell("gru", 3), sequences(8, 60)
+    given: dict[str, Any] = {"calibration": x, "states": "auto", "t_max": 8, "effort": 0}
+    with pytest.warns(CompileWarning) as told:
+        program = qcompiler.compile(proto, target="reference", **given)
+    wanted = r'"y" is (\d+)% of its spread on 480 streamed calibration inputs, where states carry'
+    (share,) = (found[1] for one in told if (found := re.search(wanted, str(one.message))))
+    ours = run_stream(program, (x,), count=False).outputs["y"]
+    error = output_error("y", ours, run_recurrently(proto, x)["y"].reshape(480, 3)).error
+    assert int(share) == round(100 * (error or 0)) > 100 * TOLERATED
+    assert 0 < program.manifest["calibration_check"]["outputs"]["y"]["error"] < TOLERATED
 
 
 def test_an_initial_value_far_from_the_others_is_named() -> None:

@@ -112,7 +112,7 @@ def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
     if given.calibration is not None:
         if given.state:
             carried = states_of(graph, given.state)
-            read, _ = with_states(graph, carried, calibration(given), times)
+            read, *_ = with_states(graph, carried, calibration(given), times)
         else:
             read = data.read(calibration(given), api.inputs_of(graph), given.layout)
         prologue, _ = split_prologue(graph)
