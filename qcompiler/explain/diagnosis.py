@@ -32,6 +32,10 @@ from .causes import wrong_input
 from .explanation import Explanation, LayerLoss
 from .given import check_given
 
+_ALONE = (
+    "this explains single frames, which begin from states without errors: in a stream, states "
+    "carry errors on, and outputs may err by more"
+)
 TOLERATED = 0.01  # share of frames, or of the variance of what is no class
 _SAME = 1e-3  # of the spread of scores: two runs in single precision differ by less
 
@@ -146,7 +150,7 @@ def _cause(networks: SideBySide, index: int, real: RealScores, model: Path) -> V
 
 def _notes(networks: SideBySide, model: Path, data: Data, real: RealScores) -> list[str]:
     """What else a reader has to know."""
-    found = []
+    found = [_ALONE] if networks.program.states else []
     if other_model(networks.program, model):
         found.append(f"{model.name} is not the file that was compiled")
     rounds = most_levels(networks.real) > 0  # as onnxruntime does, but not the real network

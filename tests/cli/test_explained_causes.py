@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,10 +12,11 @@ import pytest
 
 import qcompiler
 from qcompiler.data import Data
+from qcompiler.explain.causes.ranges import range_or_levels
 from qcompiler.explain.causes.verdict import INPUT
 from qcompiler.explain.diagnosis import explain
 from qcompiler.explain.measure.onnx_reference import run_onnx
-from qcompiler.ir import DataError
+from qcompiler.ir import DataError, Spikes
 from tests.support.onnx_models import model
 
 SMOOTH = "a = Gemm(x, w) s = Sigmoid(a) m = Mul(a, s) b = Gemm(m, v) r = Relu(b) y = Gemm(r, u)"
@@ -41,6 +44,20 @@ def test_values_below_a_range_from_zero_are_no_lack_of_levels(tmp_path: Path) ->
     found = explain(program, tmp_path / "net.onnx", Data((2 * seen - 1,)))
     assert found.first is not None and found.first.layer == "x"
     assert "levels" not in found.first.cause
+
+
+@pytest.mark.parametrize(
+    ("reach", "is_calibrated", "found"),
+    [(7.0, True, "levels"), (7.0, False, "wide"), (3.0, True, "wide"), (3.0, False, "wide")],
+)
+def test_ranges_that_data_fill_are_not_called_wide(
+    reach: float, is_calibrated: bool, found: str
+) -> None:
+    """Calibration on the same data would not shrink them: it did not cut rare values before."""
+    x = np.random.default_rng(0).standard_normal(4000).astype(np.float32).clip(-3, 3)
+    x[:2] = -reach, reach
+    case: Any = SimpleNamespace(exact=x, code=Spikes((1,), 16, 0.5, 8), is_calibrated=is_calibrated)
+    assert range_or_levels(case, False) == found
 
 
 def test_features_are_told_in_the_units_of_the_data(tmp_path: Path) -> None:

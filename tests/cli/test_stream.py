@@ -80,7 +80,9 @@ def test_one_sequence_is_the_first_of_several(folder: Path) -> None:
 def test_stream_is_explained(folder: Path, capsys: Any) -> None:
     model = str(folder / "cell.onnx")
     assert run(folder, "test.npz", "--stream", "--against", model, "--explain") == 0
-    assert "h_out:state" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "h_out:state" in told
+    assert "note        this explains single frames, which begin from states without errors" in told
 
 
 def test_verified(folder: Path) -> None:

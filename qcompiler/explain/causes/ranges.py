@@ -37,16 +37,26 @@ def range_or_levels(case: Case, answers: bool) -> str:
 
     Few levels want a range that cuts: what saturates there is the price of the levels. A range of
     nearly the same ends may be much better only as a level of it meets a value that is common.
+    Calibration that did not cut rare values would not do so on these data either: then a range is
+    too wide if it is for all of these.
     """
     x, code = case.exact, replace(case.code, scale=1.0)
     low, high = best_range(x, code)
-    best, same = code_of(code.shape, code.t_max, (low, high)), _SAME_END * code.top
-    if 2 * rounding_error(x, best) < rounding_error(x, code):
+    same = _SAME_END * code.top
+    if _halves(x, code, (low, high)):
         if -code.zero - low > same or high - (code.top - code.zero) > same:
             return "saturated"
-        if code.top - (high - low) > same:
+        whole = min(0.0, float(x.min())), max(0.0, float(x.max()))
+        idle = not case.is_calibrated or _halves(x, code, whole)
+        if idle and code.top - (high - low) > same:
             return "wide"
     return "ties" if answers else "levels"
+
+
+def _halves(x: Array, code: Spikes, ends: tuple[float, float]) -> bool:
+    """Whether a range at least halves what a code's cutting and rounding lose."""
+    other = code_of(code.shape, code.t_max, ends)
+    return 2 * rounding_error(x, other) < rounding_error(x, code)
 
 
 def saturated(case: Case) -> tuple[str, str]:

@@ -71,10 +71,14 @@ class Case:
         return float(np.median(self.networks.step(self.layer)))
 
     @property
+    def is_calibrated(self) -> bool:
+        """Whether the ranges of the program come from data."""
+        return bool(self.networks.program.manifest.get("calibration_images"))
+
+    @property
     def calibrate(self) -> str:
         """The remedy for a range that does not suit the data."""
-        calibrated = self.networks.program.manifest.get("calibration_images")
-        kind = "more typical" if calibrated else "typical"
+        kind = "more typical" if self.is_calibrated else "typical"
         return f"compile again with --calibration on {kind} data, like these"
 
     @property
