@@ -96,6 +96,14 @@ def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     )
 
 
+def takes_only_gain(layer: Node, scale: Array, graph: Graph) -> bool:
+    """Whether a scale behind a layer stays there: windows have no weights for it."""
+    if isinstance(layer.op, SumPool):
+        return True
+    windows = isinstance(layer.op, Add) and _has_windows(layer, graph)
+    return windows and (_is_ranged(layer) or bool(scale.min() > 0))
+
+
 def _has_windows(node: Node, graph: Graph) -> bool:
     """Whether a branch pads, or sums up windows: with a scale behind it becomes a population."""
     made = (graph.producer(operand) for operand in node.operands)

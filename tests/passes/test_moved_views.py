@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 import qcompiler
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import evaluate
 from qcompiler.ir.ann import Affine, Clip, Function
 from qcompiler.passes.folding.arrangement.view_arrays import before_view
-from tests.support.onnx_models import model, run_onnx
+from tests.support.onnx_models import ints, model, run_onnx
 from tests.support.random_networks import compiled
 from tests.support.rewrites import FOLDED
 
@@ -40,6 +41,25 @@ def test_transposed_convolutions_need_no_population_of_their_own() -> None:
     np.testing.assert_allclose(evaluate(graph, x)[0], real, 1e-5, 1e-5)
     program = qcompiler.compile(proto, calibration=x, target="reference")
     assert not any("phases" in row.name for row in program.report().populations)
+
+
+@pytest.mark.parametrize("behind", ["y = Identity(m)", "c = Mul(m, factor) y = Relu(c)"])
+def test_means_over_stacked_branches_end(behind: str) -> None:
+    """Each branch is a window over its part: what scales the sum cannot go into one."""
+    proto = model(
+        "float[1,4] x",
+        "p = MatMul(x, P) q = MatMul(x, Q) a = Relu(p) b = Relu(q) c0 = Reshape(a, stacked)"
+        " c1 = Reshape(b, stacked) s = Concat<axis=0>(c0, c1)"
+        f" m = ReduceMean<axes=[0], keepdims=0>(s) {behind}",
+        P=(4, 3),
+        Q=(4, 3),
+        stacked=ints(1, -1, 3),
+        factor=np.array([1, -1, 2], np.float32),
+    )
+    graph = import_model(proto).graph
+    x = np.random.default_rng(0).standard_normal((1, 4)).astype(np.float32)
+    (real,) = run_onnx(proto, {"x": x})
+    np.testing.assert_allclose(evaluate(compiled(graph, FOLDED), x)[0], real, 1e-5, 1e-5)
 
 
 def test_what_a_view_leaves_out_is_as_the_rest_of_its_channel() -> None:

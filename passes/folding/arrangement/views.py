@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Operand, Value, infer, origins, size
-from qcompiler.ir.ann import Add, Affine, Clip, Dense, Function, MaxPool, Pad, SumPool
+from qcompiler.ir.ann import Add, Affine, Clip, Dense, Function, MaxPool, Pad
 from qcompiler.ir.index_maps import places_of
 from qcompiler.ir.view import Reshape, Transpose, View
 from qcompiler.passes.folding.clips import is_code
@@ -22,6 +22,7 @@ from qcompiler.passes.folding.neighbours import (
     only_producer,
     scale_and_shift,
 )
+from qcompiler.passes.folding.sums import takes_only_gain
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 
 from .view_arrays import arranged, before_view
@@ -117,9 +118,11 @@ def _pad_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 def _affine_behind(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """``view(affine(x))`` is ``affine'(view(x))``: brings the affine map to the next layer."""
     inner = only_producer(node, graph, Affine)
-    if inner is None or (
-        only_producer(inner, graph, SumPool) and is_network_output(graph, node.result)
-    ):
+    if inner is None:
+        return None
+    layer = only_producer(inner, graph, LINEAR)
+    gain = layer is not None and takes_only_gain(layer, scale_and_shift(inner)[0], graph)
+    if gain and is_network_output(graph, node.result):
         return None
     scale, shift = (arranged(node, array, inner.result.type) for array in scale_and_shift(inner))
     seen = fresh_between(graph, node, node.result.type)
@@ -132,13 +135,11 @@ def _affine_behind(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 def _affine_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """``affine(view(layer))`` is ``view(affine'(layer))``, if the layer can take that in.
 
-    A sum pool takes it in as a gain, but the next layer, if there is one, does so for nothing.
+    Windows take it in as a gain, but the next layer, if there is one, does so for nothing.
     """
     inner = only_producer(node, graph, View)
     views, layer = chain_above(graph, inner) if inner else ([], None)
     if inner is None or layer is None:
-        return None
-    if isinstance(layer.op, SumPool) and not is_network_output(graph, node.result):
         return None
     if isinstance(layer.op, Add) and len(set(layer.operands)) < len(layer.operands):
         return None
@@ -146,6 +147,8 @@ def _affine_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     places = places_of(shape, map(arrangement, views))
     scale, shift = (before_view(array, places, shape) for array in scale_and_shift(node))
     if scale is None or shift is None or per_channel(scale, shape) is None:
+        return None
+    if takes_only_gain(layer, scale, graph) and not is_network_output(graph, node.result):
         return None
     moved = fresh_between(graph, node, layer.result.type)
     again = [arrangement(view) for view in views]
