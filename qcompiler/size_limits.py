@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from math import prod
 
 from .arguments import number
-from .ir import Constant, Diagnostic, Graph, Node, PipelineError, size
-from .ir.ann import Add, Conv, Dense, Function, MaxPool, Multiply, SumPool
+from .ir import Constant, Diagnostic, Graph, Node, PipelineError, Value, size
+from .ir.ann import Add, Affine, Concat, Conv, Dense, Function, MaxPool, Multiply, SumPool
 from .ir.memory import machine_memory
-from .passes.activations.gates import product_neurons
+from .ir.view import View
+from .passes.activations.gates import product_neurons, source_of
 
 MOST_NEURONS = 100_000_000
 PRODUCT_NEURONS = 100_000  # that products may take without being asked for: less than a chip has
 _GB = 1e9
 _BYTES_PER_WEIGHT, _BYTES_PER_NEURON = 32, 512  # while fitting to calibration data; as measured
+_SUMS = (Add, Conv, Dense, SumPool)
 _OWN_NEURONS = (Add, Conv, Dense, Function, MaxPool, Multiply, SumPool)
 _HELP = "use a smaller model, cut the model before this layer, or raise {} if the machine can do it"
 
@@ -61,11 +63,6 @@ def oversized(
     return tuple(found)
 
 
-def neurons_of_products(graph: Graph, t_max: int) -> int:
-    """About how many neurons the products of two values of a graph take."""
-    return sum(neurons for _, neurons in products_of(graph, t_max))
-
-
 def costly_products(graph: Graph, t_max: int) -> tuple[Diagnostic, ...]:
     """A finding if products take more neurons than they may without being asked for."""
     products = list(products_of(graph, t_max))
@@ -84,15 +81,34 @@ def least_neurons(graph: Graph, t_max: int) -> int:
     """About how many neurons a folded graph takes, one for each value of a function."""
     own = sum(layer.neurons for layer in _layers(graph) if not isinstance(layer.node.op, Multiply))
     inputs = sum(size(value.type) for value in graph.inputs)
-    return inputs + own + neurons_of_products(graph, t_max)
+    return inputs + own + sum(neurons for _, neurons in products_of(graph, t_max))
 
 
 def products_of(graph: Graph, t_max: int) -> Iterator[tuple[Node, int]]:
-    """Each node that multiplies two values, and about how many neurons it takes."""
+    """Each node that multiplies two values, and about how many neurons it takes.
+
+    Bits count for the first product of an operand, and sums where not layers alone read them.
+    """
+    known: set[Value] = set()
     for node in graph.nodes:
         if isinstance(node.op, Multiply):
-            operands = min(size(operand.type) for operand in node.operands)
-            yield node, product_neurons(t_max, size(node.result.type), operands)
+            factors = (source_of(graph, x) for x in node.operands[:2] if isinstance(x, Value))
+            source = min(reversed([*factors]), key=lambda value: size(value.type))
+            products, operands = size(node.result.type), size(source.type)
+            neurons = product_neurons(t_max, products, 0 if source in known else operands)
+            known.add(source)
+            yield node, neurons - (products if _is_summed(graph, node.result) else 0)
+
+
+def _is_summed(graph: Graph, value: Value) -> bool:
+    """Whether layers that sum the gates of a product themselves are all that reads it."""
+    if graph.is_output(value) or not (users := graph.users(value)):
+        return False
+    return all(
+        isinstance(user.op, _SUMS)
+        or (isinstance(user.op, Affine | Concat | View) and _is_summed(graph, user.result))
+        for user in users
+    )
 
 
 def _finding(what: str, layer: _Layer, option: str) -> Diagnostic:

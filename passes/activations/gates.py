@@ -32,6 +32,18 @@ def product_neurons(t_max: int, products: int = 1, operands: int = 1) -> int:
     return bits * (operands + products) + products
 
 
+def source_of(graph: Graph, value: Value) -> Value:
+    """What the bits of a value are computed of: views in front that repeat it are left out."""
+    made = graph.producer(value)
+    while made is not None and isinstance(made.op, View):
+        inner = made.operands[0]
+        assert isinstance(inner, Value)
+        if size(inner.type) > size(value.type):
+            break
+        value, made = inner, graph.producer(inner)
+    return value
+
+
 @dataclass(frozen=True)
 class Operating:
     """An operand of products: where its lowest level lies, one level, and how many there are."""
@@ -95,15 +107,8 @@ class Gates:
         return value
 
     def source(self, value: Value) -> Value:
-        """What the bits of a value are computed of: views in front that repeat it are left out."""
-        made = self.graph.producer(value)
-        while made is not None and isinstance(made.op, View):
-            inner = made.operands[0]
-            assert isinstance(inner, Value)
-            if size(inner.type) > size(value.type):
-                break
-            value, made = inner, self.graph.producer(inner)
-        return value
+        """What the bits of a value are computed of."""
+        return source_of(self.graph, value)
 
     def factors(self, product: Node) -> tuple[Value, Value]:
         """The operands of a product: the second is the one whose bits are shared by more."""

@@ -114,7 +114,7 @@ def jumps(count: int) -> str:
 def _products(program: Program) -> str:
     """What products of two values cost."""
     spent = program.manifest.get("product_neurons")
-    return f"about {spent:,} of the neurons multiply two values" if isinstance(spent, int) else ""
+    return f"{spent:,} of the neurons multiply two values" if isinstance(spent, int) else ""
 
 
 def _states(program: Program) -> str:

@@ -24,6 +24,7 @@ from .network import Network, read_network
 from .options import Options
 from .pass_warnings import PassWarnings
 from .pipelines import check_compiled, pipeline
+from .products import neurons_of_products
 from .samples import Samples, read_samples
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Compilation:
         compiled = steps.run(graph, watch)
         check_compiled(compiled, self.backend)
         manifest = {**self._manifest(steps, compiled), **recorder.manifest}
+        if spent := neurons_of_products(compiled, told.products):
+            manifest["product_neurons"] = spent
         if searched is not None:
             manifest["search"] = searched.to_dict()
         program = Program(compiled, self.backend, manifest)

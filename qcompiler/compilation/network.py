@@ -12,7 +12,7 @@ from qcompiler.frontend.input_axes import stated_axes
 from qcompiler.ir import Graph, Range, UnsupportedModel, raise_if_any
 from qcompiler.ir.prologue import split_prologue, with_ranges_of_tables
 from qcompiler.passes.folding.codes import input_codes, most_levels, without_codes
-from qcompiler.size_limits import costly_products, neurons_of_products, oversized
+from qcompiler.size_limits import costly_products, oversized
 
 from .options import DEFAULT_T_MAX, Options
 from .products import model_products
@@ -42,8 +42,6 @@ class Network:
         found: dict[str, Any] = {"macs": model_products(self.graph, self.imported)}
         if options.axes:
             found["input_shapes"] = {n: list(a) for n, a in stated_axes(options.axes).items()}
-        if spent := neurons_of_products(self.graph, self.t_max):
-            found["product_neurons"] = spent
         if self.imported.batch_axes:
             found["batch_axes"] = dict(self.imported.batch_axes)
         if self.imported.unread:

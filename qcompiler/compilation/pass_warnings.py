@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qcompiler.ir import Diagnostic, Graph
+from qcompiler.ir.ann import Multiply
 from qcompiler.ir.graph import origins
 from qcompiler.passes import Pass, Watcher
 from qcompiler.passes.activations.activation_fit import ActivationFit
@@ -23,9 +24,9 @@ class PassWarnings:
     """Watches a pipeline that begins with ``graph``, and hands on what it sees.
 
     ``texts`` are what is to be told when it has run, ``missed`` whether functions have large
-    errors. Where the inputs are ``looked_up`` by indices, the program without data is compared with
-    the model on random ones, which tells more. ``most_bits`` are those that weights of the target
-    may have.
+    errors, ``products`` the names of products of two values that became gates. Where the inputs are
+    ``looked_up`` by indices, the program without data is compared with the model on random ones,
+    which tells more. ``most_bits`` are those that weights of the target may have.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class PassWarnings:
         self.texts: list[str] = []
         self._prepared: list[Normalize | LowerActivations] = []
         self.missed = False
+        self.products = frozenset[str]()
 
     def __call__(self, step: Pass, graph: Graph) -> None:
         """Called behind every pass."""
@@ -45,6 +47,8 @@ class PassWarnings:
             missed = [fit for fit in step.fits(self.before) if fit.misses]
             self.missed = self.missed or bool(missed)
             self.texts += [_of(missed, step, self.most_bits).text] if missed else []
+            gates = (n.result.name for n in self.before.nodes if isinstance(n.op, Multiply))
+            self.products |= frozenset(gates)
         if isinstance(step, Normalize) and self._assumes(step):
             self.texts.append(_uncalibrated(step).text)
         if isinstance(step, Normalize | LowerActivations):

@@ -1,15 +1,18 @@
-"""The products that a machine for neural networks computes for a model, whatever we make of it."""
+"""Products of a model: those that any machine computes for it, and the neurons they take here."""
 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import accumulate
 from math import prod
 
 import numpy as np
 
 from qcompiler.frontend.import_model import Imported
-from qcompiler.ir import Constant, Graph, Node
+from qcompiler.ir import Constant, Graph, Node, size
 from qcompiler.ir.ann import Conv, Dense, Multiply
+from qcompiler.ir.snn import Encode
+from qcompiler.ir.spiking.integer_network import spiking_nodes
 from qcompiler.ir.types import Tensor
 
 # Of these a layer is made here whose weights are no weights of the model's.
@@ -28,6 +31,19 @@ def model_products(graph: Graph, imported: Imported) -> int:
     kinds = {one.name: one.op_type for one in imported.report if named[one.name] == 1}
     return imported.folded_products + sum(
         _of(node, kinds.get("".join(node.origin[:1]), "")) for node in graph.nodes
+    )
+
+
+def neurons_of_products(compiled: Graph, products: frozenset[str]) -> int:
+    """Neurons of a compiled graph that bear the names of products of two values, or names in front.
+
+    These are bits, gates and sums, and what they have been split into.
+    """
+    own = (n for n in spiking_nodes(compiled) if not isinstance(n.op, Encode))
+    return sum(
+        size(node.result.type)
+        for node in own
+        if not products.isdisjoint(accumulate(node.result.name.split(":"), "{}:{}".format))
     )
 
 

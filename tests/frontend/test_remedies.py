@@ -57,7 +57,7 @@ def test_cut_before_an_operator(op: str) -> None:
 def test_products_are_allowed_where_the_help_says_so(
     target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(size_limits, "PRODUCT_NEURONS", 50)
+    monkeypatch.setattr(size_limits, "PRODUCT_NEURONS", 40)
     gate = "a = MatMul(x, w) s = Sigmoid(a) y = Mul(x, s)"
     cells: dict[str, dict[str, Any]] = {
         gate: {"w": (6, 6)},
@@ -74,7 +74,34 @@ def test_products_are_allowed_where_the_help_says_so(
 def test_few_products_need_no_option() -> None:
     proto = model(FLAT, "a = MatMul(x, w) s = Sigmoid(a) y = Mul(x, s)", w=(6, 6))
     program = qcompiler.compile(proto, target="reference", calibration=data(6))
-    assert program.manifest["product_neurons"] == 6 * (4 + 4 + 1)  # bits, gates and a sum
+    assert program.manifest["product_neurons"] == 6 * (4 + 4 + 2)  # bits, gates, a sum in digits
+
+
+@pytest.mark.parametrize(
+    ("body", "bits", "gates"),
+    [
+        ("t = Transpose<perm=[0,2,1]>(b) p = MatMul(a, t)", 20, 4 * 5 * 4),  # rows share bits
+        (
+            "k = MatMul(x, z) c = Relu(k) d = Mul(c, b) e = Mul(a, b) p = Concat<axis=1>(d, e)",
+            20,
+            20 + 20,
+        ),
+    ],
+)
+def test_products_are_counted_as_they_are_built(body: str, bits: int, gates: int) -> None:
+    """Of 16 levels; a network as small as these keeps the sums of gates, others need none."""
+    hidden = "g = MatMul(x, w) a = Relu(g) h = MatMul(x, v) b = Relu(h)"
+    weights: dict[str, Any] = {
+        "w": (5, 5),
+        "v": (5, 5),
+        "z": (5, 5),
+        "u": (4 if "(a, t)" in body else 5, 2),
+    }
+    proto = model(ROWS, f"{hidden} {body} y = MatMul(p, u)", **weights)
+    told = size_limits.products_of(import_model(proto, None, True).graph, 16)
+    assert sum(neurons for _, neurons in told) == 4 * (bits + gates)
+    program = qcompiler.compile(proto, target="reference", calibration=data(4, 5, low=-1))
+    assert program.manifest["product_neurons"] == 4 * (bits + gates) + gates
 
 
 def test_index_inside() -> None:
