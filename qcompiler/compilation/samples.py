@@ -42,7 +42,8 @@ def read_samples(network: Network, options: Options) -> Samples:
     source = options.calibration
     if states:
         known = network.graph, states, source, network.t_max, options.progress
-        given, graph, sequences = with_states(*known, network.imported.unread)
+        with _states_proposed(network.graph, states):
+            given, graph, sequences = with_states(*known, network.imported.unread)
         given = _widened(given)
         return Samples(graph, states, given, _saturated(given, graph, network), sequences)
     if source is None:
@@ -57,13 +58,16 @@ def read_samples(network: Network, options: Options) -> Samples:
 
 
 @contextmanager
-def _states_proposed(graph: Graph) -> Iterator[None]:
-    """Add to a DataError without a remedy which inputs may be states, for which data hold none."""
+def _states_proposed(graph: Graph, known: tuple[State, ...] = ()) -> Iterator[None]:
+    """Add to a DataError without a remedy which inputs may be states beside the known ones."""
+    ends = {end for state in known for end in (state.input, state.output)}
     try:
         yield
     except DataError as error:
-        if found := " and ".join(f"--state {state}" for state in proposed(graph)):
-            help_ = f"if frames come in sequences, and carry states between them, give {found}"
+        others = (one for one in proposed(graph) if ends.isdisjoint((one.input, one.output)))
+        if found := " and ".join(f"--state {state}" for state in others):
+            when = "frames come in sequences, and carry states between them, give"
+            help_ = f"if {'these are states as well, add' if known else when} {found}"
             told = (replace(one, help=one.help or help_) for one in error.diagnostics)
             raise DataError(*told) from error
         raise

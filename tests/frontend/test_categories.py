@@ -176,6 +176,15 @@ REFUSED: dict[str, tuple[list[onnx.NodeProto], str, str]] = {
         "labels that are strings",
         "'nocl': True",
     ),
+    "labels of a network": (
+        [
+            helper.make_node("ArgMax", ["x"], ["i"], name="i", axis=1, keepdims=0),
+            node("ArrayFeatureExtractor", "names i", "y"),
+        ],
+        "labels that are strings",
+        "LabelEncoder",
+    ),
+    "several labels": ([node("Binarizer", "x", "y", threshold=0.5)], "Binarizer", "keep only"),
     "samples": ([node("Normalizer", "x", "y", norm="L2")], "after a softmax", "outside the"),
 }
 
@@ -184,7 +193,7 @@ REFUSED: dict[str, tuple[list[onnx.NodeProto], str, str]] = {
 def test_refused(name: str) -> None:
     nodes, reason, help_ = REFUSED[name]
     with pytest.raises(UnsupportedModel) as caught:
-        import_model(model(nodes))
+        import_model(model(nodes, names=np.array(["a", "b"])))
     (finding,) = caught.value.diagnostics
     assert reason in finding.message and finding.nodes
     assert help_ in (finding.help or "")

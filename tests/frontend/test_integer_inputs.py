@@ -130,8 +130,11 @@ def test_whole_numbers_become_booleans() -> None:
     (found,) = evaluate(import_model(proto).graph, batch.astype(np.float32))
     np.testing.assert_array_equal(found, np.where(batch, 0, -1))
     real = model("float[N,6] x", "b = Cast<to=9>(x) y = Where(b, a, x)", a=np.float32(-1))
-    with pytest.raises(UnsupportedModel, match="Cast to bool"):
+    with pytest.raises(UnsupportedModel, match="Cast to bool") as caught:
         import_model(real)
+    assert "'raw_scores': True" in (caught.value.diagnostics[0].help or "")
+    said = model("float[N,6] x", "b = Greater(x, h) y = Where(b, a, x)", h=0.5, a=np.float32(-1))
+    import_model(said)
 
 
 UNUSED = ["int64[N,1] v", "float[N,4] v", "string[K] v", "int32[] v", "float[2,H,W] v", "bool[5] v"]

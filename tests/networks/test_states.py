@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,14 @@ def test_damaged_initial_values(tmp_path: Path) -> None:
         path.write_text(json.dumps(whole))
         with pytest.raises(ProgramError, match=r"damaged|begins beyond"):
             qcompiler.load(tmp_path / "program").stream()
+
+
+def test_states_that_are_not_named_are_proposed() -> None:
+    body = "h_out = Add(x, h_in) c_out = Mul(c_in, w)"
+    inputs = "float[N,4] x, float[N,4] h_in, float[N,4] c_in"
+    proto = model(inputs, body, outputs="h_out c_out", w=np.float32(0.5))
+    for states, named in ((None, ["h_out:h_in", "c_out:c_in"]), ("h_out:h_in", ["c_out:c_in"])):
+        with pytest.raises(DataError, match="c_in") as caught:
+            qcompiler.compile(proto, calibration={"x": sequences(2, 3)[0]}, states=states)
+        help_ = caught.value.diagnostics[0].help or ""
+        assert re.findall(r'states="(\S+)"', help_) == named

@@ -38,6 +38,7 @@ TAKES_INTEGERS = frozenset(
         *QUANTISED,
         *(name for name in LAYERS if name.startswith("ai.onnx.ml.")),
         "ai.onnx.ml.LinearClassifier",
+        "ai.onnx.ml.SVMClassifier",
     }
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from qcompiler.frontend.importers.composites.softmax import behind_mask, softmax
 from qcompiler.frontend.importers.elementwise.activations import arg_max
 from qcompiler.frontend.importers.layers.sklearn import linear_classifier
+from qcompiler.frontend.importers.layers.support_vectors import svm_classifier
 from qcompiler.frontend.importers.layers.top_k import sorts
 from qcompiler.frontend.importers.quantised.operators import qlinear_softmax
 from qcompiler.frontend.importers.views.embedding import is_look_up
@@ -22,6 +23,7 @@ HOST: Mapping[str, Importer] = {
     "LogSoftmax": softmax,
     "Softmax": softmax,
     "ai.onnx.ml.LinearClassifier": linear_classifier,
+    "ai.onnx.ml.SVMClassifier": svm_classifier,
     "com.microsoft.QLinearSoftmax": qlinear_softmax,
 }
 

@@ -49,6 +49,7 @@ from qcompiler.frontend.importers.layers.pooling import (
 from qcompiler.frontend.importers.layers.recurrent import recurrent
 from qcompiler.frontend.importers.layers.resize import resize
 from qcompiler.frontend.importers.layers.sklearn import imputer, linear_regressor, scaler
+from qcompiler.frontend.importers.layers.support_vectors import svm_regressor
 from qcompiler.frontend.importers.layers.top_k import top_k
 from qcompiler.frontend.importers.layers.transposed_conv import conv_transpose
 from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
@@ -120,6 +121,7 @@ LAYERS: Mapping[str, Importer] = {
     "ai.onnx.ml.LabelEncoder": label_encoder,
     "ai.onnx.ml.LinearRegressor": linear_regressor,
     "ai.onnx.ml.OneHotEncoder": one_hot_encoder,
+    "ai.onnx.ml.SVMRegressor": svm_regressor,
     "ai.onnx.ml.Scaler": scaler,
     "com.microsoft.Attention": packed_attention,
     "com.microsoft.FusedMatMul": fused_matmul,

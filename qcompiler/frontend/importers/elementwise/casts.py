@@ -16,6 +16,15 @@ from qcompiler.ir.view import Reshape
 from .conditions import is_whole
 from .formulas import formulas
 
+_CONVERSIONS = (
+    "only conversions between floating-point types, of integers to wider or real numbers, and of "
+    "indices are supported"
+)
+_BOOLEANS = (
+    "compare with a number, as in x > 0.5; or export a classifier of scikit-learn, whose "
+    "probabilities are divided by their sum, with options={'zipmap': False, 'raw_scores': True}"
+)
+
 
 def cast(node: NodeContext) -> Value:
     """Cast between floating-point types, of integers to real numbers, and of indices."""
@@ -57,11 +66,8 @@ def _as_type(node: NodeContext, to: int) -> Value:
         node.scope.kinds[found.name] = to
         return found
     name = TensorProto.DataType.Name(to).lower() if to in TensorProto.DataType.values() else to
-    raise Refused(
-        f"{node.op_type} to {name} is not supported",
-        "only conversions between floating-point types, of integers to wider or real numbers, and "
-        "of indices are supported",
-    )
+    help_ = _BOOLEANS if to == TensorProto.BOOL else _CONVERSIONS
+    raise Refused(f"{node.op_type} to {name} is not supported", help_)
 
 
 def _holds(to: int, kind: int) -> bool:

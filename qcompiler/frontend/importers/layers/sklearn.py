@@ -15,6 +15,10 @@ from qcompiler.passes.folding.two_classes import LARGEST_SCORE
 
 _RAW = "export the classifier with options={'raw_scores': True}"
 _LABELS = "export with options={'nocl': True}: labels are 0, 1, 2, .. in the order of classes_"
+_NUMBERED = (
+    "number the labels before fit, as LabelEncoder does; or keep only the probabilities: "
+    "select_model_inputs_outputs(model, ['probabilities']) of skl2onnx.helpers.onnx_helper"
+)
 _NORMAL = (
     "scale samples outside the network; if it scales probabilities, export the classifier with "
     "options={'raw_scores': True}"
@@ -53,7 +57,7 @@ def array_feature_extractor(node: NodeContext) -> Value:
     if index.type.dtype != "i64":
         raise Refused("ArrayFeatureExtractor is only supported for labels of a classifier")
     if labels.dtype.kind not in "iu":
-        raise Refused(_STRINGS, _LABELS)
+        raise Refused(_STRINGS, _NUMBERED)
     return labelled(node, node.part("index", Reshape(()), index), labels)
 
 
@@ -63,6 +67,14 @@ def labelled(node: NodeContext, index: Value, labels: Array) -> Value:
         return node.add(Reshape(index.type.shape), index)
     table = node.scope.constant(f"{node.name}.labels", labels.ravel().astype(np.int64))
     return node.add(Lookup(), index, table)
+
+
+def label_classes(node: NodeContext) -> tuple[int, ...]:
+    """The labels of a classifier, which must be integers."""
+    labels = node.integers("classlabels_ints")
+    if labels is None:
+        raise Refused(_STRINGS, _LABELS)
+    return labels
 
 
 def linear_regressor(node: NodeContext) -> Value:
@@ -78,8 +90,7 @@ def linear_classifier(node: NodeContext) -> tuple[Value, ...]:
     rows = len(node.attributes.get("intercepts", ())) or len(labels or ())
     if rows == 1:
         raise Refused("LinearClassifier with the score of only one class is not supported", _RAW)
-    if labels is None:
-        raise Refused(_STRINGS, _LABELS)
+    labels = label_classes(node)
     if len(labels) != rows:
         raise InvalidNode(f"has {len(labels)} labels for {rows} classes")
     opposite = transform == "LOGISTIC" and _are_opposite(node, rows)
