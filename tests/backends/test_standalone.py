@@ -164,6 +164,20 @@ def test_it_runs_alone_and_elsewhere(
 
 
 @pytest.mark.lava
+def test_a_simulation_starts_no_processes(
+    program: Program, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
+    module = imported(folder / "network.py")
+    monkeypatch.setattr(module, "MultiProcessRunner", None)
+    images = np.load(DIGITS / "digits_test.npz")["images"][:1]
+    spikes = module.run({"image": images}, Loihi2SimCfg(select_tag="fixed_pt"))
+    for name, steps in program.spikes(images[:, None].astype(np.float32)).items():
+        np.testing.assert_array_equal(spikes.get(name, steps), steps)
+
+
+@pytest.mark.lava
 def test_adapters_take_the_place_of_the_ends(folder: Path) -> None:
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg

@@ -8,5 +8,5 @@ Read in this order:
    `process_guards` handles interrupts and logging.
 3. `lava_engine`: runs batches and returns spike steps. `engine_adapter` makes it an `Engine`.
 
-`lava_network` and `multi_process_runner` are also parts of the standalone module.
+`lava_network` and the runners of step 2 are also parts of the standalone module.
 """

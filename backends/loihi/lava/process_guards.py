@@ -1,4 +1,4 @@
-"""Guards around Lava: logging, interrupts, and the release of processes."""
+"""Guards around Lava: logging and interrupts."""
 
 from __future__ import annotations
 
@@ -69,11 +69,3 @@ class InterruptGuard:
             if pending := self.pending:
                 self.pending = None
                 self.before(*pending)
-
-
-def unregister(processes: list[Any]) -> None:
-    """Remove processes from Lava's global registry, which would keep their weights alive."""
-    from lava.magma.core.process.process import ProcessServer
-
-    server, gone = ProcessServer(), {id(process) for process in processes}
-    server.processes = [process for process in server.processes if id(process) not in gone]

@@ -16,23 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.ir.kernels import Array
-
 from .lava_network import Network
-from .process_guards import unregister
 
 
 class _Port:
     """In-memory port of a process model; an input port knows the last port that sends to it."""
 
     def __init__(self, size: int) -> None:
-        self.value: Array = np.zeros(size, np.int32)
+        self.value: Any = np.zeros(size, np.int32)
         self.sender: _Port | None = None
 
-    def recv(self) -> Array:
+    def recv(self) -> Any:
         return self.value
 
-    def send(self, value: Array) -> None:
+    def send(self, value: Any) -> None:
         self.value = value
 
 
@@ -91,8 +88,8 @@ class SingleProcessRunner:
         self.presynaptic = [_presynaptic(model.weights) for model in self.connections]
 
     def stream(
-        self, spikes_at: Mapping[str, Callable[[int], Array]], steps: int
-    ) -> Iterator[dict[str, Array]]:
+        self, spikes_at: Mapping[str, Callable[[int], Any]], steps: int
+    ) -> Iterator[dict[str, Any]]:
         """Run a number of steps; yields the spikes of each step by recorded population."""
         for now in range(steps):
             for name, port in self.inputs.items():
@@ -138,3 +135,11 @@ def _process_model(process: Any, config: Any, ports: dict[int, _Port]) -> Any:
     if hasattr(model, "get_delay_wgts_mat"):
         model.get_delay_wgts_mat = _CachedDelayWeights(model.get_delay_wgts_mat)
     return model
+
+
+def unregister(processes: list[Any]) -> None:
+    """Remove processes from Lava's global registry, which would keep their weights alive."""
+    from lava.magma.core.process.process import ProcessServer
+
+    server, gone = ProcessServer(), {id(process) for process in processes}
+    server.processes = [process for process in server.processes if id(process) not in gone]

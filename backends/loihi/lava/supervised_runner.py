@@ -12,7 +12,8 @@ from qcompiler.ir import ProgramError
 from qcompiler.ir.kernels import Array
 
 from .multi_process_runner import MultiProcessRunner, kill
-from .process_guards import InterruptGuard, quiet_logging, unregister
+from .process_guards import InterruptGuard, quiet_logging
+from .single_process_runner import unregister
 
 _POLL = 0.001  # seconds between polls of a network that has not answered yet
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from qcompiler.backends.loihi.lava.lava_network import Network, PortFactory
 from qcompiler.backends.loihi.lava.multi_process_runner import MultiProcessRunner
+from qcompiler.backends.loihi.lava.single_process_runner import SingleProcessRunner
 from qcompiler.backends.loihi.netlist.frames import (
     encoders_of,
     frames_of,
@@ -72,10 +73,14 @@ def _network(run_config: Any, source: PortFactory, sink: PortFactory) -> Network
 def run(inputs: Mapping[str, Any], run_config: Any) -> dict[str, Any]:
     """Run frames of raw input; the steps of all spikes by population, ``frames x shape``.
 
-    Steps count from the frame's first; -1 stands for no spike.
+    Steps count from the frame's first; -1 stands for no spike. A simulation of Loihi 2 runs in this
+    process: Lava's own runtime starts one for each Lava process, of which there may be hundreds.
     """
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
     encoders = encoders_of(NETWORK, read_arrays(Path(__file__).parent), inputs)
-    runner = MultiProcessRunner(lambda source, sink: _network(run_config, source, sink), run_config)
+    kind = SingleProcessRunner if isinstance(run_config, Loihi2SimCfg) else MultiProcessRunner
+    runner = kind(lambda source, sink: _network(run_config, source, sink), run_config)
     return recorded_spikes(NETWORK, encoders, runner.stream)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from qcompiler.backends.loihi.lava import lava_network, multi_process_runner
+from qcompiler.backends.loihi.lava import lava_network, multi_process_runner, single_process_runner
 from qcompiler.backends.loihi.netlist import frames, netlist, spike_io, synapse_matrices
 
 from . import command, command_line, files
@@ -33,6 +33,7 @@ LAVA = Template(
         synapse_matrices,
         lava_network,
         multi_process_runner,
+        single_process_runner,
         files,
         command_line,
         command,
