@@ -7,7 +7,7 @@ import numpy as np
 from qcompiler.ir import Graph, Node, origins
 from qcompiler.ir.ann import Affine, Conv, Dense
 
-from .linear import fold_before, fold_behind
+from .linear import fold_before, fold_behind, folds_before
 from .neighbours import affine, only_producer, scale_and_shift
 from .sums import sum_rules
 
@@ -31,9 +31,14 @@ def affine_behind_linear(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
 
 def affine_before_linear(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """A scale and a shift move into the layer behind them."""
-    inner = only_producer(node, graph, Affine)
-    found = fold_before(node, inner, *scale_and_shift(inner)) if inner else None
+    """A scale and a shift move into the layers behind them, if all of these can take them in."""
+    inner = graph.producer(node.operands[0]) if node.operands else None
+    if inner is None or not isinstance(inner.op, Affine) or graph.is_output(inner.result):
+        return None
+    scale, shift = scale_and_shift(inner)
+    if not all(folds_before(user, inner, scale) for user in graph.users(inner.result)):
+        return None
+    found = fold_before(node, inner, scale, shift)
     return (found,) if found else None
 
 

@@ -111,6 +111,13 @@ def fold_behind(node: Node, behind: Node, scale: Array, shift: Array) -> Node | 
     return replace_weights(node, node.operands[0], _scaled(weight, spread), new_bias, behind)
 
 
+def folds_before(node: Node, before: Node, scale: Array) -> bool:
+    """Whether `fold_before` can fold a scale, and any shift, into a node that reads it."""
+    if parameters(node) is None or node.operands[0] != before.result:
+        return False
+    return isinstance(node.op, Dense) or per_channel(scale, before.result.type.shape) is not None
+
+
 def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | None:
     """``linear(x * scale + shift)`` as one linear layer; None if a convolution cannot absorb it."""
     found = parameters(node)

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "exported"
 # Populations beside the input's: one a layer or gate, none for a transpose.
 POPULATIONS = {
     **{"keras_cnn": 4, "keras_mobile": 5, "keras_resized": 2, "keras_transposed": 2},
-    **{"keras_unet": 4, "keras_rnn": 6, "pytorch_loop": 6, "pytorch_rnn": 5},
+    **{"keras_unet": 4, "keras_rnn": 6, "pytorch_loop": 6, "pytorch_rnn": 4},
     **{"sklearn_binary": None, "sklearn_logistic": 1, "sklearn_machine": 1},
     **{"sklearn_regression": 1, "keras_excite": None, "keras_lstm": None, "keras_gru": None},
     **{"keras_birnn": None, "pytorch_gru": None},

@@ -62,6 +62,35 @@ def test_means_over_stacked_branches_end(behind: str) -> None:
     np.testing.assert_allclose(evaluate(compiled(graph, FOLDED), x)[0], real, 1e-5, 1e-5)
 
 
+@pytest.mark.parametrize(
+    ("shape", "heads"),
+    [
+        ("N,4", "y = Gemm(a, P) r = Gemm(a, Q) z = Relu(r)"),
+        ("N,4,5,6", "y = Conv(a, K) z = Conv<pads=[1,1,1,1]>(a, L)"),
+    ],
+)
+def test_a_scale_that_several_layers_read_is_in_all(shape: str, heads: str) -> None:
+    """As of scikit-learn's scaler; a population in front of all would cost levels."""
+    rng = np.random.default_rng(0)
+    each = (4,) if shape == "N,4" else (4, 1, 1)
+    scale, shift = rng.uniform(0.5, 2, each), rng.standard_normal(each)
+    weights: dict[str, Any] = {"P": (4, 3), "Q": (4, 2), "K": (3, 4, 1, 1), "L": (2, 4, 3, 3)}
+    proto = model(
+        f"float[{shape}] x",
+        f"m = Sub(x, shift) a = Mul(m, scale) {heads}",
+        outputs="y z",
+        scale=scale.astype(np.float32),
+        shift=shift.astype(np.float32),
+        **{name: of for name, of in weights.items() if f", {name})" in heads},
+    )
+    graph = import_model(proto).graph
+    folded = compiled(graph, FOLDED)
+    assert not any(isinstance(node.op, Affine) for node in folded.nodes)
+    x = rng.standard_normal((3, *graph.inputs[0].type.shape)).astype(np.float32)
+    for ours, real in zip(evaluate(folded, x), run_onnx(proto, {"x": x}), strict=True):
+        np.testing.assert_allclose(ours, real, 1e-5, 1e-5)
+
+
 def test_what_a_view_leaves_out_is_as_the_rest_of_its_channel() -> None:
     places = np.array([[0, 1], [4, 5]])  # of two channels of four elements
     found = before_view(np.array([[2.0], [3.0]]), places, (2, 4))

@@ -1,4 +1,4 @@
-"""Layers of which each reader takes some channels, and functions behind views of layers."""
+"""Layers of which each reader takes some channels or pixels, and functions behind views of them."""
 
 from __future__ import annotations
 
@@ -62,11 +62,33 @@ APART: dict[str, tuple[str, str, str, dict[str, Any], list[int]]] = {
         {"w": (5, 4), "i": ints(0, 1)},
         [4],
     ),
-    "parts of channels": (
+    "pixels": (
+        IMAGE,
+        "a = Conv(x, w, b) y, c = Split<axis=2>(a) z = Tanh(c)",
+        TWO,
+        {"w": (6, 3, 1, 1), "b": (6,)},
+        [6, 6],
+    ),
+    "pixels of each step": (
+        "float[N,4,5] x",
+        "a = MatMul(x, w) b = Add(a, b0) y = Gather<axis=1>(b, i) c = Gather<axis=1>(b, j)"
+        " z = Tanh(c)",
+        TWO,
+        {"w": (5, 6), "b0": (4, 6), "i": ints(3, 1), "j": ints(0)},
+        [6, 6],
+    ),
+    "pixels of windows": (
         IMAGE,
         "a = Conv(x, w) y, c = Split<axis=2>(a) z = Tanh(c)",
         TWO,
-        {"w": (6, 3, 1, 1)},
+        {"w": (6, 3, 3, 3)},
+        [6],
+    ),
+    "pixels in common": (
+        IMAGE,
+        "a = Conv(x, w) y = Gather<axis=2>(a, i) c = Gather<axis=2>(a, j) z = Tanh(c)",
+        TWO,
+        {"w": (6, 3, 1, 1), "i": ints(0, 1, 2), "j": ints(2, 3)},
         [6],
     ),
 }
@@ -84,7 +106,7 @@ def test_layers_come_apart(name: str) -> None:
     layers = [node for node in folded.nodes if isinstance(node.op, Conv | Dense)]
     assert sorted({node.result.type.shape[0] for node in layers}) == sorted(set(channels))
     apart = len(channels) > 1 or name == "channels that nothing reads"
-    assert apart != any(isinstance(node.op, Take) for node in folded.nodes)
+    assert apart != any(isinstance(n.op, Take) for one in layers for n in folded.users(one.result))
     if apart:  # functions follow the layers
         made = [folded.producer(n.operands[0]) for n in folded.nodes if isinstance(n.op, Function)]
         assert all(node is not None and not isinstance(node.op, Take) for node in made)

@@ -15,7 +15,7 @@ def arranged(view: Node, array: Array, type_: Type) -> Array:
         return array.reshape(())
     assert isinstance(view.op, View)
     spread: Array = arrange(view.op, np.broadcast_to(array, type_.shape)[None], *view.arrays)
-    return spread[0] if spread.ndim > 1 else spread
+    return squeeze_constant_axes(spread[0]) if spread.ndim > 1 else spread
 
 
 def before_view(array: Array, places: Array, shape: tuple[int, ...]) -> Array | None:

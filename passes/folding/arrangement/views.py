@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, Operand, Value, infer, origins, size
+from qcompiler.ir import Graph, Node, Operand, Tensor, Value, infer, origins, size
 from qcompiler.ir.ann import Add, Affine, Clip, Dense, Function, MaxPool, Pad
 from qcompiler.ir.index_maps import places_of
 from qcompiler.ir.view import Reshape, Transpose, View
@@ -151,6 +151,8 @@ def _affine_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     if takes_only_gain(layer, scale, graph) and not is_network_output(graph, node.result):
         return None
     moved = fresh_between(graph, node, layer.result.type)
+    assert isinstance(layer.result.type, Tensor)
+    moved = replace(moved, type=replace(layer.result.type.layout, t_max=layer.result.type.t_max))
     again = [arrangement(view) for view in views]
     chain = views_of(graph, moved, again, node, origins(*views))
     assert isinstance(chain, tuple)
