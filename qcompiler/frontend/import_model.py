@@ -96,9 +96,10 @@ def _interpret(
                 read_model(source), preprocessing or Preprocessing(), allow_products, shapes
             )
             error = _run(interpreter)
-        except (RecursionError, MemoryError) as caught:
-            message = "the model is nested too deeply or too large to be read"
-            raise InvalidModel(message) from caught
+        except RecursionError as caught:
+            raise InvalidModel("the model is nested too deeply to be read") from caught
+        except MemoryError as caught:
+            raise InvalidModel("the model needs more memory than there is") from caught
         failed = failed or error
         refused = len(interpreter.report.refusals)
         if error is None and (best is None or refused < len(best.report.refusals)):

@@ -96,6 +96,8 @@ class ModelInterpreter:
         except Refused as refused:
             self._refuse(entry, inputs, refused)
             results = {}
+        except MemoryError as error:
+            raise self._broken(entry, "needs more memory than there is") from error
         except (InvalidGraph, InvalidNode, *_ERRORS) as error:
             if not (doubt.any or self.report.refused_in(entry)):
                 raise self._broken(entry, _what(error)) from error

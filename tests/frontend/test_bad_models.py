@@ -6,7 +6,7 @@ import contextlib
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -14,6 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from qcompiler.frontend.import_model import check_model, import_model
+from qcompiler.frontend.importers.table import IMPORTERS
 from qcompiler.ir import CompileError, InvalidModel, UnsupportedModel
 from tests.support.onnx_models import ints, model
 from tests.support.operator_cases import FLAT, IMAGE
@@ -216,6 +217,34 @@ def test_arrays_of_absurd_size() -> None:
     body = "y = AveragePool<kernel_shape=[1000000000]>(x)"
     with pytest.raises(CompileError):
         import_model(model("float[N,1,100000000] x", body))
+
+
+@pytest.mark.parametrize(
+    ("body", "opset", "weights", "reason"),
+    [
+        ("y = Resize(x, , s)", 17, {"s": np.array([1, 1, 1e9], np.float32)}, "more than 4194304"),
+        ("y = Upsample(x, s)", 9, {"s": np.array([1, 1, 1e9], np.float32)}, "more than 4194304"),
+        ("y = Resize(x, , , s)", 17, {"s": ints(1, 1, 1 << 33)}, "more than 4194304"),
+        ("y = Resize(x, , s)", 17, {"s": np.array([1, 1, np.inf], np.float32)}, "positive number"),
+        ("y = ConvTranspose<strides=[268435456]>(x, w)", 17, {"w": (1, 1, 2)}, "so long kernels"),
+        ("y = AveragePool<kernel_shape=[2], pads=[2000000,0]>(x)", 17, {}, "pads beyond"),
+        ("y = Split<axis=1, num_outputs=1099511627776>(x)", 18, {}, "has 1 outputs, but"),
+    ],
+)
+def test_operators_of_absurd_size(
+    body: str, opset: int, weights: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(CompileError, match=reason):
+        import_model(model("float[N,1,4] x", body, opset, **weights))
+
+
+def test_a_node_without_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(node: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setitem(cast(dict[str, Any], IMPORTERS), "Relu", none)
+    with pytest.raises(InvalidModel, match='node "y_node": Relu needs more memory than there is'):
+        import_model(model(FLAT, "y = Relu(x)"))
 
 
 def _external(folder: Path, change: Callable[[onnx.TensorProto], None]) -> Path:

@@ -15,7 +15,7 @@ from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.data import Data
 from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.frontend.import_model import check_model, import_model
-from qcompiler.frontend.importers.layers.interpolation import Axis, weights_of
+from qcompiler.frontend.importers.layers.interpolation import Axis, taps_of
 from qcompiler.ir import InvalidModel, UnsupportedModel, evaluate
 from tests.support.onnx_models import agrees, batches, ints, model, run_reference
 
@@ -188,7 +188,7 @@ def test_ties_between_elements_are_exact(place: str, near: str) -> None:
             **modes,
         )
         wanted = [NEAREST[near](PLACES[place](at, n, m)) for at in range(m)]
-        assert weights_of(line).argmax(axis=1).tolist() == np.clip(wanted, 0, n - 1).tolist()
+        assert taps_of(line).places[:, 0].tolist() == np.clip(wanted, 0, n - 1).tolist()
 
 
 @pytest.mark.parametrize("near", ["floor", "ceil"])

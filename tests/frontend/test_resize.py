@@ -180,3 +180,12 @@ def test_corners_that_others_place_elsewhere_are_told(scale: float) -> None:
     agrees(proto, 1)
     whole = np.array([1, 1, 1, 2], np.float32)
     assert not import_model(model("float[N,2,3,7] x", body.format("s"), s=whole)).assumed
+
+
+def test_long_lines_take_no_matrices() -> None:
+    """As of audio: a matrix of this length would have 3 billion entries."""
+    body = f"{FIRST} {RESIZE.format('linear', 'half_pixel')} y = Conv<pads=[1,1]>(u, w1)"
+    weights: dict[str, Any] = {"w0": (3, 1, 1), "b0": (3,), "w1": (1, 3, 3)}
+    scales = np.array([1, 1, 2], np.float32)
+    graph = folded(model("float[N,1,40000] x", body, s=scales, **weights), (1, 40000))
+    assert not enlarged(graph)

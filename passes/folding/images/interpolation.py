@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,26 +17,18 @@ from qcompiler.passes.folding.arrangement.view_chains import arrangement, chain_
 from qcompiler.passes.folding.linear import parameters
 from qcompiler.passes.folding.neighbours import only_producer, scale_and_shift
 
+from .axis_matrix import AxisMatrix
+
 _NOTHING = 1e-6  # what single precision leaves of an exact zero
-_MOST_LINES = 8  # of pixels along an axis that borders are put right for
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """An image each of whose axes of space has been multiplied by a matrix, ``out x length``."""
+    """An image each of whose axes of space has been multiplied by a matrix."""
 
     source: Value
-    matrices: tuple[Array, ...]
+    matrices: tuple[AxisMatrix, ...]
     node: Node
-
-
-class Way(NamedTuple):
-    """What one axis of the small image, or one line of it, gives to phases: ``tap x phase x d``."""
-
-    weights: Array
-    pads: tuple[int, int]
-    stride: int = 1
-    line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,14 +102,14 @@ def _transposed(node: Node, graph: Graph) -> Stretch | None:
 
 def _response(
     enlarge: Callable[[Array], Array], shape: tuple[int, ...], axis: int, apart: int
-) -> Array:
+) -> AxisMatrix:
     """What lines of pixels give in the middle, if rows of the other matrices sum up to 1 there.
 
     ``shape`` is the length afterwards and those of the image. Lines that no window holds two of,
     ``apart`` from each other, share an image; another one holds their numbers.
     """
     out, *space = shape
-    matrix = np.zeros((out, space[axis]))
+    entries: list[tuple[Array, ...]] = []
     for first in range(min(apart, space[axis])):
         lines = np.zeros((2, *space))
         chosen = np.moveaxis(lines, axis + 1, -1)[..., first::apart]
@@ -129,34 +119,8 @@ def _response(
             found = found[:, found.shape[1] // 2]
         given, numbers = found
         rows = np.flatnonzero(np.abs(given) > _NOTHING)
-        matrix[rows, np.rint(numbers[rows] / given[rows]).astype(int)] = given[rows]
-    return matrix
-
-
-def ways_of(matrix: Array, taps: int, pad: int, phases: int) -> list[Way] | None:
-    """A kernel that is right inside of the image, and lines that put its borders right."""
-    out, length = matrix.shape
-    padded = np.pad(matrix, ((pad, taps - 1 - pad), (0, 0)))
-    whole = np.stack([padded[tap : tap + out] for tap in range(taps)])
-    whole = whole.reshape(taps, length, phases, length)  # tap, output, phase, input
-    middle = whole[:, length // 2]
-    used = np.flatnonzero((np.abs(middle) > _NOTHING).any(axis=(0, 1))) - length // 2
-    if not used.size:
-        return None
-    nearest, farthest = min(0, int(used.min())), max(0, int(used.max()))
-    kernel = middle[:, :, length // 2 + nearest : length // 2 + farthest + 1]
-    rest = whole.copy()
-    for at, distance in product(range(length), range(nearest, farthest + 1)):
-        if 0 <= at + distance < length:
-            rest[:, at, :, at + distance] -= kernel[:, :, distance - nearest]
-    lines = np.argwhere((np.abs(rest) > _NOTHING).any(axis=(0, 2)))
-    if len(lines) > _MOST_LINES:
-        return None
-    borders = [
-        Way(rest[:, at, :, [line]].transpose(1, 2, 0), (at, length - 1 - at), 1, line)
-        for at, line in lines.tolist()
-    ]
-    return [Way(kernel, (-nearest, farthest)), *borders]
+        entries.append((rows, np.rint(numbers[rows] / given[rows]).astype(int), given[rows]))
+    return AxisMatrix.of((out, space[axis]), *map(np.concatenate, zip(*entries, strict=True)))
 
 
 def _term(operand: Operand, graph: Graph) -> _Term | None:
@@ -178,16 +142,16 @@ def _term(operand: Operand, graph: Graph) -> _Term | None:
     return _Term(source, tuple(places[1:]), np.broadcast_to(scale[0], shape[1:]).astype(float))
 
 
-def _matrix(terms: list[_Term], axis: int, length: int) -> Array:
+def _matrix(terms: list[_Term], axis: int, length: int) -> AxisMatrix:
     """What each element along an axis counts, if the rows of the other matrices sum up to 1."""
-    found = np.zeros((len(terms[0].places[axis]), length))
-    for term in terms:
-        line = np.moveaxis(term.scale, axis, 0).reshape(len(found), -1)[:, 0]
-        np.add.at(found, (np.arange(len(found)), term.places[axis]), line)
-    return found
+    out = len(terms[0].places[axis])
+    lines = [np.moveaxis(term.scale, axis, 0).reshape(out, -1)[:, 0] for term in terms]
+    columns = np.concatenate([term.places[axis] for term in terms])
+    rows = np.tile(np.arange(out), len(terms))
+    return AxisMatrix.of((out, length), rows, columns, np.concatenate(lines))
 
 
-def _product(image: Array, matrices: tuple[Array, ...]) -> Array:
+def _product(image: Array, matrices: tuple[AxisMatrix, ...]) -> Array:
     for axis, matrix in enumerate(matrices):
-        image = np.moveaxis(np.tensordot(matrix, image, (1, axis)), 0, axis)
+        image = matrix.times(image, axis)
     return image

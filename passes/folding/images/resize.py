@@ -19,7 +19,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Reshape, Take, Transpose
 from qcompiler.passes.folding.linear import parameters
 
-from .interpolation import Stretch, Way, stretch_of, ways_of
+from .axis_matrix import Way
+from .interpolation import Stretch, stretch_of
 
 
 def resize_into_conv(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -85,13 +86,13 @@ def _stretched(conv: Node, stretch: Stretch, factor: tuple[int, ...]) -> list[li
     assert isinstance(conv.op, Conv)
     outputs, channels, *kernel = conv.operands[1].type.shape
     rows = zip(stretch.matrices, kernel, conv.op.pads, factor, strict=False)
-    found = [ways_of(*row) for row in rows]
+    found = [matrix.ways(taps, pad, phases) for matrix, taps, pad, phases in rows]
     ways = [axis for axis in found if axis is not None]
     if len(ways) < len(found):
         return None
     taps = [np.count_nonzero(axis[0].weights.any(axis=0)) for axis in ways]
-    pixels = prod(len(matrix) for matrix in stretch.matrices)
-    alone = channels * prod(np.count_nonzero(matrix) for matrix in stretch.matrices)
+    pixels = prod(matrix.shape[0] for matrix in stretch.matrices)
+    alone = channels * prod(len(matrix.values) for matrix in stretch.matrices)
     small = pixels // prod(factor)
     folded = outputs * channels * prod(taps) * small
     return ways if folded <= outputs * channels * prod(kernel) * pixels + alone else None

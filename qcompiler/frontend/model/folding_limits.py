@@ -12,6 +12,7 @@ from .onnx_tensor import Array
 from .single_node import node_model
 
 LIMIT = 1 << 28  # elements of an array that is computed
+_MOST_ELEMENTS = 1 << 26  # of a value that depends on data, in a sample
 MOST_AXES = 24  # of an array; numpy 1 has 32, and some are added on the way
 INLINE = 1 << 16  # elements; larger arrays do not tell shapes
 _PRODUCTS = 1 << 36  # multiplications: seconds
@@ -70,9 +71,9 @@ class TooLarge(Exception):
 
 
 def beyond(shape: Sequence[int]) -> str | None:
-    """What an array of this shape has more of than it may; None if nothing."""
-    if prod(shape) > LIMIT:
-        return f"more than {LIMIT} elements"
+    """What a value of this shape has more of than it may; None if nothing."""
+    if prod(shape) > _MOST_ELEMENTS:
+        return f"more than {_MOST_ELEMENTS} elements"
     return f"more than {MOST_AXES} axes" if len(shape) > MOST_AXES else None
 
 

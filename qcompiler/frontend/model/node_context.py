@@ -143,7 +143,8 @@ class NodeContext:
         if not size(value.type):
             raise Refused(f"the result of {self.op_type} is empty")
         if too_much := beyond(value.type.shape):
-            raise Refused(f"the result of {self.op_type} has {too_much}")
+            help_ = "use smaller inputs, or cut the model before this node"
+            raise Refused(f"{self.op_type} computes a value of {too_much}", help_)
         return value
 
     def constant(self, role: str, data: Array, source: KnownArray | None = None) -> Constant:

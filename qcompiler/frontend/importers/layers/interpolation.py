@@ -1,4 +1,4 @@
-"""Resizing along one axis as a matrix, as ONNX defines it."""
+"""Resizing along one axis, as ONNX defines it: each result sums a few elements."""
 
 from __future__ import annotations
 
@@ -28,17 +28,23 @@ class Axis(NamedTuple):
     beyond: float
 
 
-def weights_of(line: Axis) -> Array:
-    """What each element counts for each result, ``out x length``; Refused if that is no matrix."""
+class Taps(NamedTuple):
+    """The elements that each result sums, and what these count, ``out x taps``; 0 for none."""
+
+    places: Array
+    weights: Array
+
+
+def taps_of(line: Axis) -> Taps:
+    """What each result sums along an axis; Refused if it is no sum."""
     at = _coordinates(line)
+    found = _taps(line, at)
     outside = (at < 0) | (at > line.length - 1)
     if line.coordinates == "tf_crop_and_resize" and outside.any():
         if line.beyond:
             raise Refused("Resize with an extrapolation_value is not supported")
-        matrix = _matrix(line, at)
-        matrix[outside] = 0
-        return matrix
-    return _matrix(line, at)
+        found.weights[outside] = 0
+    return _first(found)
 
 
 def _coordinates(line: Axis) -> Any:
@@ -78,9 +84,9 @@ def _coordinates(line: Axis) -> Any:
     raise Refused(f"Resize with the coordinates {line.coordinates} is not supported")
 
 
-def _matrix(line: Axis, at: Array) -> Array:
+def _taps(line: Axis, at: Array) -> Taps:
     if line.mode == "nearest":
-        return _spread(line, _rounded(line, at)[:, None], np.ones((len(at), 1)))
+        return _inside(line, _rounded(line, at)[:, None], np.ones((len(at), 1)))
     shrink = min(1.0, line.scale) if line.antialias else 1.0
     reach = 1 if line.mode == "linear" else 2
     count = int(np.ceil(reach / shrink))
@@ -89,7 +95,7 @@ def _matrix(line: Axis, at: Array) -> Array:
     weights = np.maximum(1 - distance, 0) if reach == 1 else _cubic(distance, line.cubic)
     if line.exclude:
         weights = np.where((taps >= 0) & (taps < line.length), weights, 0)
-    return _spread(line, taps, weights / weights.sum(axis=1, keepdims=True))
+    return _inside(line, taps, weights / weights.sum(axis=1, keepdims=True))
 
 
 def _cubic(distance: Array, a: float) -> Array:
@@ -115,9 +121,19 @@ def _rounded(line: Axis, at: Array) -> Array:
     return whole
 
 
-def _spread(line: Axis, taps: Array, weights: Array) -> Array:
-    """A matrix from taps, of which those beyond the borders are at the borders."""
-    matrix = np.zeros((line.out, line.length))
-    rows = np.broadcast_to(np.arange(line.out)[:, None], taps.shape)
-    np.add.at(matrix, (rows, np.clip(taps, 0, line.length - 1)), weights)
-    return matrix
+def _inside(line: Axis, taps: Array, weights: Array) -> Taps:
+    """Taps in order, of which those beyond the borders count at the borders."""
+    places = np.clip(taps, 0, line.length - 1)
+    for k in range(1, places.shape[1]):
+        same = places[:, k] == places[:, k - 1]
+        weights[same, k] += weights[same, k - 1]
+        weights[same, k - 1] = 0
+    return Taps(places, weights)
+
+
+def _first(taps: Taps) -> Taps:
+    """The same with those that count in front, and no more than the most of a result."""
+    count = max(1, int((taps.weights != 0).sum(axis=1).max()))
+    order = np.argsort(taps.weights == 0, axis=1, kind="stable")[:, :count]
+    places, weights = (np.take_along_axis(array, order, axis=1) for array in taps)
+    return Taps(np.where(weights != 0, places, places[:, :1]), weights)

@@ -11,15 +11,15 @@ from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
 from qcompiler.frontend.importers.views.slicing import take_indices
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
-from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import Diagnostic, Value
 from qcompiler.ir.ann import Add, Affine
 from qcompiler.ir.view import Take
 
-from .interpolation import Axis, weights_of
+from .interpolation import Axis, Taps, taps_of
 
 _MOST_TERMS = 64
+_LONGEST = 1 << 22  # elements of an axis: each is an index
 _ROUNDED = 1e-4  # of a pixel, by which a scale in single precision misses it
 _SIZES = "give sizes in place of scales, and no policy for the aspect ratio: all read these alike"
 _FEW_MODES = ("nearest", "linear", "cubic")
@@ -31,7 +31,7 @@ def resize(node: NodeContext) -> Value:
     lines = [(axis, line) for axis, line in _axes(node, x) if not _stays(line)]
     for axis, line in lines:
         x = _along(node, x, axis, line) if line.mode == "nearest" else x
-    weighted = [(axis, weights_of(line)) for axis, line in lines if line.mode != "nearest"]
+    weighted = [(axis, taps_of(line)) for axis, line in lines if line.mode != "nearest"]
     return _weighted(node, x, weighted)
 
 
@@ -42,10 +42,10 @@ def _stays(line: Axis) -> bool:
 
 
 def _along(node: NodeContext, x: Value, axis: int, line: Axis) -> Value:
-    matrix = weights_of(line)
-    if not (matrix.max(axis=1) == 1).all():
+    places, weights = taps_of(line)
+    if not (weights == 1).all():
         raise Refused(f"{node.op_type} beyond the borders of the image is not supported")
-    return take_indices(node, x, axis, matrix.argmax(axis=1).tolist())
+    return take_indices(node, x, axis, places[:, 0].tolist())
 
 
 def _axes(node: NodeContext, x: Value) -> list[tuple[int, Axis]]:
@@ -62,6 +62,8 @@ def _axes(node: NodeContext, x: Value) -> list[tuple[int, Axis]]:
         assert sizes is not None
         sizes, scales = _kept(node, lengths, sizes, at)
     roi = node.fixed(1, "region") if node.op_type == "Resize" and node.opset >= 11 else None
+    if roi is not None and not np.isfinite(roi).all():
+        raise InvalidNode("has a region whose ends are no numbers")
     found = []
     for index, axis in enumerate(at):
         out = sizes[index] if sizes else int(np.float32(lengths[index]) * np.float32(scales[index]))
@@ -71,6 +73,8 @@ def _axes(node: NodeContext, x: Value) -> list[tuple[int, Axis]]:
             continue
         if out < 1:
             raise Refused(f"the result of {node.op_type} is empty")
+        if out > _LONGEST:
+            raise Refused(f"{node.op_type} to more than {_LONGEST} elements is not supported")
         ends = (0.0, 1.0) if roi is None or not roi.size else (roi[index], roi[len(at) + index])
         found.append((axis, _line(node, lengths[index], out, scales[index], ends)))
     _tell_of_parts(node, [line for _, line in found])
@@ -98,6 +102,8 @@ def _targets(node: NodeContext, rank: int) -> tuple[list[float] | None, list[int
     if given is not None and len(given):
         if len(given) != rank:
             raise InvalidNode(f"has {len(given)} scales for {rank} axes")
+        if not all(0 < scale < np.inf for scale in given):
+            raise InvalidNode("has a scale that is no positive number")
         return [float(scale) for scale in given], None
     known = node.known(3, "sizes") if node.op_type == "Resize" else None
     if known is None:
@@ -143,26 +149,28 @@ def _line(
     )
 
 
-def _weighted(node: NodeContext, x: Value, matrices: list[tuple[int, Array]]) -> Value:
+def _weighted(node: NodeContext, x: Value, found: list[tuple[int, Taps]]) -> Value:
     """Sum over all combinations of taps: moved values times what they count at each place."""
-    moves = [(axis, _taps(matrix)) for axis, matrix in matrices if not _identity(matrix)]
+    moves = [(axis, taps) for axis, taps in found if not _stay(x.type.shape[axis], taps)]
     if not moves:
         return x
-    if prod(len(taps) for _, taps in moves) > _MOST_TERMS:
+    if prod(taps.weights.shape[1] for _, taps in moves) > _MOST_TERMS:
         raise Refused(
             f"{node.op_type} that sums more than {_MOST_TERMS} values is not supported",
             "resize in smaller steps, or without antialiasing",
         )
     rank = len(x.type.shape)
     terms = []
-    for taps in product(*(found for _, found in moves)):
+    for chosen in product(*(range(taps.weights.shape[1]) for _, taps in moves)):
         value, scale = x, np.ones((1,) * rank)
-        for (axis, _), (places, weights) in zip(moves, taps, strict=True):
-            value = _take(node, value, axis, places)
-            scale = scale * weights.reshape(-1, *(1,) * (rank - axis - 1))
+        for (axis, taps), k in zip(moves, chosen, strict=True):
+            value = _take(node, value, axis, tuple(taps.places[:, k].tolist()))
+            scale = scale * taps.weights[:, k].reshape(-1, *(1,) * (rank - axis - 1))
         if scale.any():
             zero = node.constant("zero", np.zeros((1,) * rank))
             terms.append(node.part("term", Affine(), value, node.constant("scale", scale), zero))
+    if not terms:
+        raise Refused(f"{node.op_type} of a region outside of the image is not supported")
     return node.part("sum", Add(), *terms) if len(terms) > 1 else terms[0]
 
 
@@ -172,14 +180,7 @@ def _take(node: NodeContext, x: Value, axis: int, places: Shape) -> Value:
     return node.part("moved", Take(axis, places), x)
 
 
-def _identity(matrix: Array) -> bool:
-    return matrix.shape[0] == matrix.shape[1] and np.array_equal(matrix, np.eye(len(matrix)))
-
-
-def _taps(matrix: Array) -> list[tuple[Shape, Array]]:
-    """Columns with weights of each row, the first, the second and so on."""
-    count = int((matrix != 0).sum(axis=1).max())
-    order = np.argsort(matrix == 0, axis=1, kind="stable")[:, :count]
-    weights = np.take_along_axis(matrix, order, axis=1)
-    places = np.where(weights != 0, order, order[:, :1])
-    return [(tuple(places[:, k].tolist()), weights[:, k]) for k in range(count)]
+def _stay(length: int, taps: Taps) -> bool:
+    """Whether each result is the element at its own place."""
+    alone = taps.weights.shape[1] == 1 and bool((taps.weights == 1).all())
+    return alone and np.array_equal(taps.places[:, 0], np.arange(length))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qcompiler.frontend.importers.views.slicing import take_indices
+from qcompiler.frontend.model.folding_limits import beyond
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
@@ -18,6 +19,8 @@ from qcompiler.ir.ann import Conv
 from qcompiler.ir.view import Reshape, Transpose
 
 from .linear import bias_of
+
+_MOST = 1 << 20  # taps of all phases along an axis
 
 
 class Axis(NamedTuple):
@@ -47,10 +50,15 @@ class Axis(NamedTuple):
         return min(found), max(found)
 
     @property
+    def choice_shape(self) -> Shape:
+        """Phases, distances and taps."""
+        nearest, farthest = self.reach
+        return self.stride, farthest - nearest + 1, self.kernel
+
+    @property
     def choice(self) -> Array:
         """Which taps are used, ``phase x distance x tap``."""
-        nearest, farthest = self.reach
-        found = np.zeros((self.stride, farthest - nearest + 1, self.kernel), np.float32)
+        found, nearest = np.zeros(self.choice_shape, np.float32), self.reach[0]
         for phase, distance, tap in self.taps:
             found[phase, distance - nearest, tap] = 1
         return found
@@ -130,7 +138,12 @@ def _axes(node: NodeContext, space: Shape, kernel: Shape) -> list[Axis]:
     if min(outs) < 1:
         raise Refused("the result of ConvTranspose is empty")
     rows = zip(space, kernel, strides, dilations, begins, outs, strict=True)
-    return [Axis(*row) for row in rows]
+    axes = [Axis(*row) for row in rows]
+    if max(axis.stride * axis.kernel for axis in axes) > _MOST or any(
+        beyond(axis.choice_shape) for axis in axes
+    ):
+        raise Refused("ConvTranspose with so long kernels or strides is not supported")
+    return axes
 
 
 def _by_output(weight: Array, groups: int) -> Array:

@@ -12,7 +12,7 @@ from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import Shape
 
-_LONGEST = 1 << 24
+_LONGEST = 1 << 20
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,8 @@ def split(node: NodeContext) -> tuple[Value | KnownArray, ...]:
         raise mixes_batch(node)
     length, count = x.type.shape[axis], len(node.outputs)
     given = node.integers("split") if node.opset < 13 else node.fixed_integers(1, "split")
+    if (stated := node.integer("num_outputs", count)) != count:
+        raise InvalidNode(f"has {count} outputs, but num_outputs {stated}")
     each = -(-length // count)
     lengths = given or (*(each,) * (count - 1), length - each * (count - 1))
     if len(lengths) != count or sum(lengths) != length or min(lengths) < 0:
