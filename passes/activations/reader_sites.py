@@ -7,8 +7,13 @@ from typing import NamedTuple
 from qcompiler.ir import Graph, Node, Value, size
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, SumPool
 from qcompiler.ir.view import View
-from qcompiler.passes.folding.images.pixelwise import is_pixelwise
-from qcompiler.passes.folding.linear import elements_summed, fan_in_of, parameters, per_channel
+from qcompiler.passes.folding.linear import (
+    elements_summed,
+    fan_in_of,
+    is_pixelwise,
+    parameters,
+    per_channel,
+)
 from qcompiler.passes.quantization.fusion_groups import Branch, FusionGroup
 
 from .inlined_graph import arranged, is_scale

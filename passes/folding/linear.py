@@ -23,6 +23,14 @@ def parameters(node: Node) -> tuple[Array, Array] | None:
     return None
 
 
+def is_pixelwise(node: Node) -> bool:
+    """Whether a convolution sums the channels of each pixel."""
+    if not isinstance(node.op, Conv) or node.op.groups != 1 or parameters(node) is None:
+        return False
+    kernel, op = node.operands[1].type.shape[2:], node.op
+    return not any(op.pads) and prod(kernel) == 1 and prod(op.strides) == 1
+
+
 def weights_by_channel(node: Node) -> Array | None:
     """Weights of a linear node by input channel, ``O x C x ..``; None if not available.
 

@@ -16,7 +16,7 @@ from qcompiler.ir.ann import Add, Conv, Dense, Function
 from qcompiler.ir.index_maps import arrangements, places_of
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose
-from qcompiler.passes.folding.images.pixelwise import is_pixelwise
+from qcompiler.passes.folding.linear import is_pixelwise
 from qcompiler.passes.folding.neighbours import fresh_between, only_producer
 
 from .layer_copies import with_channels, with_pixels

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.ann import Conv
-from qcompiler.passes.folding.linear import parameters, replace_weights
+from qcompiler.passes.folding.linear import is_pixelwise, replace_weights
 from qcompiler.passes.folding.neighbours import only_producer
-
-
-def is_pixelwise(node: Node) -> bool:
-    """Whether a convolution sums the channels of each pixel."""
-    if not isinstance(node.op, Conv) or node.op.groups != 1 or parameters(node) is None:
-        return False
-    kernel, op = node.operands[1].type.shape[2:], node.op
-    return not any(op.pads) and prod(kernel) == 1 and prod(op.strides) == 1
 
 
 def pixelwise_into_pixelwise(node: Node, graph: Graph) -> tuple[Node, ...] | None:
