@@ -16,6 +16,7 @@ import numpy as np
 from qcompiler.ir import Graph, Node, Tensor, Value, drop_dead
 from qcompiler.ir.ann import Function, Multiply
 from qcompiler.ir.ann.formula import values
+from qcompiler.ir.types import LARGEST_REAL
 from qcompiler.ir.view import View
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.levels import map_values
@@ -45,7 +46,8 @@ def _lost(graph: Graph, limits: Resolution) -> dict[str, Value]:
         if isinstance(type_, Tensor) and type_.range is not None and limits.loses(group.result):
             middle, width = sum(type_.range) / 2, limits.held(group)
             bounds = middle - width / 2, middle + width / 2
-            found[group.result.name] = Value(group.result.name, replace(type_, range=bounds))
+            if max(map(abs, bounds)) <= LARGEST_REAL:
+                found[group.result.name] = Value(group.result.name, replace(type_, range=bounds))
     return found
 
 

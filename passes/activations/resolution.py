@@ -126,7 +126,8 @@ class Resolution:
         branches, moved = len(group.branches), np.zeros(1)
         for branch in group.branches:
             weight = _of_channels(branch.linear) if branch.linear else np.ones(1)
-            moved = np.maximum(moved, self._spike(branch.source, branches) * weight)
+            with np.errstate(over="ignore"):  # which no range can hold, either
+                moved = np.maximum(moved, self._spike(branch.source, branches) * weight)
         return moved * _of_channels(group.gain) if group.gain else moved
 
     def _spike(self, source: Value, branches: int, parts: int = ALIKE_PARTS) -> float:
