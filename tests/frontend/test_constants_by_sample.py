@@ -89,3 +89,14 @@ def test_places_that_count_samples_ask_for_the_batch_size_of_the_export() -> Non
         with pytest.raises(UnsupportedModel, match=text):
             import_model(proto)
         assert import_model(proto, input_shapes={"x": (rows, 5, 4)}).graph.nodes
+
+
+@pytest.mark.parametrize(("name", "told"), [("elements", 1), ("scattered", 1), ("reversed", 0)])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_those_of_fewer_samples_than_a_batch_are_told(name: str, told: int, rows: int) -> None:
+    """Which ONNX allows for elements only; a fixed batch size makes them right."""
+    proto = case(name, "N", rows)
+    found = import_model(proto).assumed
+    assert len(found) == told and all(one.nodes == ("y_node",) for one in found)
+    assert all(f"for {rows} sample" in one.message for one in found)
+    assert not import_model(proto, input_shapes={"x": (rows, 5, 4)}).assumed

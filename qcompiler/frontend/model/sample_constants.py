@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from qcompiler.ir import Diagnostic
+
 from .constant_folding import PROBES, KnownArray
 from .node_context import NodeContext, fixed
 from .node_errors import MixesBatch, differs
 from .onnx_tensor import Array
+
+_BATCH = "fix the batch size at that of the indices, as --input-shape NAME=1,.. for one sample"
 
 
 def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
@@ -42,6 +46,18 @@ def of_any_batch(node: NodeContext, known: KnownArray, axis: int = 0) -> KnownAr
     if not repeats(array, row):
         raise differs(f"the constant of {node.op_type}")
     return KnownArray(tuple(row.repeat(probe, axis) for probe in PROBES), known.name)
+
+
+def tell_of_rows(node: NodeContext, known: KnownArray | None, axis: int) -> None:
+    """Tell of constant indices for some samples in a model that takes any number of them."""
+    array = known.fixed if known is not None else None
+    if node.scope.probes == PROBES and array is not None and axis < array.ndim:
+        rows = array.shape[axis]
+        what = (
+            f"the indices of {node.op_type} are for {rows} sample{'s' if rows != 1 else ''}: ONNX "
+            "takes them for the first of a batch only, the program for each"
+        )
+        node.scope.assumed.append(Diagnostic(what, (node.name,), _BATCH))
 
 
 def repeats(array: Array, row: Array) -> bool:

@@ -11,7 +11,7 @@ from qcompiler.frontend.model.constant_folding import PROBES, KnownArray, TooLar
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused, fixes_batch
 from qcompiler.frontend.model.onnx_tensor import Array
-from qcompiler.frontend.model.sample_constants import of_any_batch
+from qcompiler.frontend.model.sample_constants import of_any_batch, tell_of_rows
 from qcompiler.ir import Value, size
 from qcompiler.ir.ann import Affine, Pad
 from qcompiler.ir.index_maps import Arrangement, arrangements
@@ -20,6 +20,7 @@ from .reshape import axis_of, mixes_batch
 
 _CHOICE = "write it as a sum of both values, each multiplied by a constant mask"
 _REDUCTION = "write it as Mul, Max or Min with a constant of the shape of the value"
+_SHORTER = ("GatherElements", "ScatterElements")  # indices may have fewer rows than the value
 _FEW = (2, 3)  # batch sizes that tell samples apart
 
 
@@ -64,6 +65,8 @@ def _numbers(node: NodeContext) -> tuple[Value, Array]:
     if len(values) > 1 and node.op_type == "Where":
         raise Refused("Where with two data-dependent values is not supported", _CHOICE)
     x = values[0]
+    if node.op_type in _SHORTER and (axis := _axis_of_samples(node, x)) is not None:
+        tell_of_rows(node, node.known(1, "indices"), axis)
 
     def count(probe: int) -> Array:
         return np.arange(1.0, probe * size(x.type) + 1).reshape(probe, *x.type.shape)
