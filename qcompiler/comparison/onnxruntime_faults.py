@@ -148,6 +148,15 @@ def _pads_beyond_axis(given: _Attributes, opset: int, operands: list[Array | Non
     return bool(((begins >= lengths) | (ends >= lengths + begins)).any())
 
 
+def _caps_what_is_hidden(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
+    """Whether scores are capped beside a mask, which onnxruntime adds first: it shows what hides.
+
+    An empty name in the place of the mask comes with a cache only, which no importer takes.
+    """
+    masked = given.get("is_causal", 0) or len(operands) > 3
+    return bool(masked and given.get("softcap", 0.0))
+
+
 _ALLOWED = {"TopK"}  # by ONNX, which leaves the order open
 _KNOWN: tuple[tuple[str, str, _Check], ...] = (
     (
@@ -177,5 +186,6 @@ _KNOWN: tuple[tuple[str, str, _Check], ...] = (
         _pads_beyond_stride,
     ),
     ("Pad", "mode reflect or wrap and more than the axis holds", _pads_beyond_axis),
+    ("Attention", "softcap and a mask or is_causal", _caps_what_is_hidden),
     ("TopK", "sorted=0 in an order of its own", _leaves_unsorted),
 )

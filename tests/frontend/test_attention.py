@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import helper
 
+from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.frontend.import_model import import_model
 from qcompiler.frontend.importers.elementwise.masks import nodes_of_masks
 from qcompiler.ir import UnsupportedModel, evaluate
 from tests.frontend.test_onnx_backend import node_cases, run
-from tests.support.onnx_models import agrees_in_place, model, run_onnx
+from tests.support.onnx_models import agrees_in_place, batches, model, run_onnx, run_reference
 
 ROWS = "float[N,4,6] x"
 WEIGHTS = {name: (6, 6) for name in ("wq", "wk", "wv")}
@@ -88,6 +91,24 @@ def test_attention_of_onnx() -> None:
                 except UnsupportedModel:
                     continue
     assert right >= 40  # of those of onnx 1.19; newer ones have more
+
+
+@pytest.mark.parametrize(
+    ("attributes", "mask", "named"),
+    [("", ", m", 1), (", is_causal=1", "", 1), ("", "", 0)],
+)
+def test_a_cap_hides_nothing_less(attributes: str, mask: str, named: int, tmp_path: Path) -> None:
+    """ONNX caps scores in front of the mask, onnxruntime behind it."""
+    body = f"y = Attention<q_num_heads=2, kv_num_heads=2, softcap=1.5{attributes}>(x, x, x{mask})"
+    weights: Any = {"m": np.array([[0, -2e4, 1, -3]] * 4, np.float32)} if mask else {}
+    proto = model(ROWS, body, 23, **weights)
+    imported = import_model(proto, None, allow_products=True)
+    feeds = batches(imported)
+    (found,) = evaluate(imported.graph, *feeds.values())
+    np.testing.assert_allclose(found, run_reference(proto, feeds)[0], atol=1e-5)
+    onnx.save(proto, tmp_path / "net.onnx")
+    findings = onnxruntime_faults(tmp_path / "net.onnx")
+    assert len(findings) == named and all(one.nodes == ("y_node",) for one in findings)
 
 
 PACKED = {"w": (6, 18), "b": (18,)}
