@@ -19,6 +19,7 @@ from qcompiler.ir.view import View
 from .given_arrays import are_batches
 
 _DAMAGED = "the manifest's states are damaged: compile the model again"
+_TIED = "passes other than the default ones must keep the range and the levels of both ends"
 _LARGEST = 2.0**127  # of what single precision holds; nothing is less than NaN
 _SAME = 1e-9  # relative difference of scales that counts as none
 
@@ -113,7 +114,8 @@ def _carried(graph: Graph, state: State) -> CarriedState:
     if size(outputs[state.output].type) != size(code) or not all(
         _within(code_of_output(decoder), code) for decoder in decoders
     ):
-        raise ProgramError(f"the two ends of the state {state} differ in their levels")
+        text = f"the two ends of the state {state} differ in their levels"
+        raise ProgramError(Diagnostic(text, help=_TIED))
     found = CarriedState(state, code)
     low, high = found.bounds
     if not low - code.scale <= state.initial <= high + code.scale:

@@ -41,6 +41,8 @@ from .measured_values import domains_of, histograms_of, is_ranged, seen_as
 # What zero may widen the ranges of outputs by, as a share: the host needs no level that is zero.
 _OFF_CHIP = 0.25
 
+_BYTES = ((-128.0, 127.0), (0.0, 255.0))  # ranges of types, of more integers than few levels hold
+
 
 @dataclass(frozen=True)
 class Normalize(Pass):
@@ -89,9 +91,12 @@ class Normalize(Pass):
         return levels_of(graph, value, self.t_max, self.output_t_max)
 
     def _keeps_range(self, graph: Graph, value: Value) -> bool:
-        """Whether an input keeps its range: not that of a type of more integers than levels."""
+        """Whether an input keeps its range: not that of a type of more integers than levels.
+
+        A state does, however wide: its other end has the same.
+        """
         bounds = value.type.range if isinstance(value.type, Tensor) else None
-        if bounds is None or value not in graph.inputs:
+        if bounds not in _BYTES or value not in graph.inputs:
             return bounds is not None
         return bounds[1] - bounds[0] < self._levels(graph, value)
 

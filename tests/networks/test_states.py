@@ -74,6 +74,28 @@ def test_initial_state() -> None:
     np.testing.assert_array_equal(stream.step(x), y)
 
 
+@pytest.mark.parametrize("t_max", [8, 16])
+def test_a_state_far_wider_than_its_levels(t_max: int) -> None:
+    """Its input keeps the range of its output, and does not take one of its own.
+
+    Half of 64 levels of x and of the state are lost in a frame, and half of that in the next.
+    """
+    weights = np.eye(4, dtype=np.float32)
+    body = "u = MatMul(x, w) s = Mul(h_in, a) h_out = Add(s, u)"
+    inputs = "float[N,4] x, float[N,4] h_in"
+    proto = model(inputs, body, outputs="h_out", w=weights, a=np.full(1, 0.5, np.float32))
+    x = 1000 * sequences(8, 30)
+    program = qcompiler.compile(
+        proto, target="reference", calibration={"x": x}, states="auto", t_max=t_max, effort=0
+    )
+    stream, found, wanted = program.stream(), [], [np.zeros((8, 4))]
+    for at in range(30):
+        wanted.append(0.5 * wanted[-1] + x[:, at])
+        found.append(stream.step(x[:, at]))
+    level = 1.25 / 63 * (np.ptp(wanted) + np.ptp(x))
+    assert np.abs(np.array(found) - wanted[1:]).max() < level
+
+
 @pytest.mark.parametrize(("target", "file"), [("nir", "network.nir"), ("brian2", "network.py")])
 def test_targets_of_other_simulators(target: str, file: str, tmp_path: Path) -> None:
     """Their files hold one frame; the program streams as that of the reference."""
