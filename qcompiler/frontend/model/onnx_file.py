@@ -17,6 +17,7 @@ from qcompiler.ir import InvalidModel
 from qcompiler.ir.files import open_regular, read_regular
 
 from .distinct_names import distinct_names, renamed
+from .fused_nodes import apart
 from .message_checks import check_texts, nested_nodes, take_in_tensors
 from .onnx_tensor import Array, TensorReader
 
@@ -57,12 +58,12 @@ def read_model(source: Source) -> Model:
     take_in_tensors(proto, tensors)
     arrays = initializers(proto.graph, tensors)
     proto = _inline(proto, file)
-    graph = proto.graph
+    versions = {entry.domain: entry.version for entry in proto.opset_import}
+    opset = versions.get("", versions.get("ai.onnx"))
+    graph = apart(proto.graph, opset or 0)
     if names := distinct_names(graph):
         graph = renamed(graph, names)
         arrays = {names.get(name, name): array for name, array in arrays.items()}
-    versions = {entry.domain: entry.version for entry in proto.opset_import}
-    opset = versions.get("", versions.get("ai.onnx"))
     return Model(file, graph, opset, arrays, tensors)
 
 
