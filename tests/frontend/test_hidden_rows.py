@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from qcompiler.frontend.import_model import import_model
 from qcompiler.frontend.importers.elementwise.masks import nodes_of_masks
@@ -53,6 +53,32 @@ def test_what_onnxruntime_adds_where_keys_are_absent(operator: str, attributes: 
     (found,) = evaluate(graph, X, m.astype(np.float32))
     np.testing.assert_allclose(found, run_onnx(proto, {"x": X, "m": m})[0], atol=5e-3)
     assert not nodes_of_masks(graph)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize(
+    "attributes",
+    ["", ", unidirectional=1", ", mask_filter_value=-3.4e38", ", mask_filter_value=-2.0"],
+)
+@pytest.mark.parametrize("keys", [[1, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 0]])
+def test_what_it_adds_for_a_constant_mask(operator: str, attributes: str, keys: list[int]) -> None:
+    """One row for all samples; the numbers of a hidden row are rounded beside -10,000."""
+    proto = of_onnxruntime(operator, attributes)
+    del proto.graph.input[1]
+    mask = np.tile(np.array(keys, np.int32), (30, 1))
+    proto.graph.initializer.append(numpy_helper.from_array(mask, "m"))
+    graph = import_model(proto, None, True).graph
+    (found,) = evaluate(graph, X)
+    np.testing.assert_allclose(found, run_onnx(proto, {"x": X})[0], atol=5e-3)
+    assert not nodes_of_masks(graph)
+
+
+def test_a_constant_mask_of_fewer_keys_is_not_valid() -> None:
+    proto = of_onnxruntime("heads", "")
+    del proto.graph.input[1]
+    proto.graph.initializer.append(numpy_helper.from_array(np.ones((1, 3), np.int32), "m"))
+    with pytest.raises(InvalidModel, match=r"y_node.* has a padding mask for 3 of 4 keys"):
+        import_model(proto, None, True)
 
 
 def test_what_hides_must_be_a_number() -> None:

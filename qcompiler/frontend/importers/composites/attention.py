@@ -22,10 +22,12 @@ from qcompiler.ir.view import Reshape, Transpose
 from .attention_masks import (
     behind,
     constant_mask,
+    constant_padding,
     masks_of_data,
     of_booleans,
     padding_masks,
     window,
+    without_common,
 )
 from .matrices import multiplied
 from .softmax import in_spikes
@@ -103,8 +105,9 @@ def packed_attention(node: NodeContext) -> Value:
 
 def _of_onnxruntime(node: NodeContext, heads: Heads, padding: int) -> Value:
     latest = 0 if node.integer("unidirectional", 0) else -1
-    mask = _mask(node, 5, heads, -1, latest)
-    masks = (*padding_masks(node, padding), *masks_of_data(node, 5, heads.keys.type.shape[1]))
+    keys = heads.keys.type.shape[1]
+    mask = _mask(node, 5, heads, -1, latest) + constant_padding(node, padding, keys)
+    masks = (*padding_masks(node, padding), *masks_of_data(node, 5, keys))
     return _joined(node, _attended(node, heads, node.real("scale", 0.0), mask, masks))
 
 
@@ -170,7 +173,9 @@ def _attended(
     if softcap:
         scores = node.part("capped", Function(f"x {softcap!r} / tanh {softcap!r} *"), scores)
     mask = mask.reshape((1,) * (3 - mask.ndim) + mask.shape)
-    scores = behind_masks(node.within("masked"), [(scores, 1.0)], mask)
+    rows, left = without_common(mask)
+    scores = scaled_by(node, scores, left, "left")
+    scores = behind_masks(node.within("masked"), [(scores, 1.0)], rows)
     for at, of_data in enumerate(masks):
         scores = behind(node.within(f"padded{at}"), scores, of_data)
     empty = any(of_booleans(node, one) for one in masks)

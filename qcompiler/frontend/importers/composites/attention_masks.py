@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from qcompiler.frontend.importers.elementwise.arithmetic import add
 from qcompiler.frontend.importers.elementwise.choices import where
-from qcompiler.frontend.importers.elementwise.masks import ABSENT, LOWEST
+from qcompiler.frontend.importers.elementwise.masks import ABSENT, LOWEST, SWALLOWS
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
@@ -21,7 +21,7 @@ from qcompiler.ir.view import Reshape
 
 _ABOVE_WINDOWS = LOWEST / 100  # onnxruntime never shows what a window hides
 _AXES = "give the mask axes for the batch, the heads, the queries and the keys; each may be 1 long"
-_ROWS = "give one with an element for each key, 1 where it is present, as an input of the model"
+_ROWS = "give one with axes for the batch and the keys, 1 where a key is present"
 
 
 def constant_mask(node: NodeContext, index: int, keys: int) -> Array:
@@ -79,17 +79,42 @@ def padding_masks(node: NodeContext, index: int) -> tuple[Value, ...]:
     The scores of a row that is hidden keep their shares, unless the number swallows them.
     """
     mask = node.item(index)
-    if mask is None:
+    if not isinstance(mask, Value):
         return ()
-    if not isinstance(mask, Value) or len(mask.type.shape) not in (1, 2):
+    if len(mask.type.shape) not in (1, 2):
         raise Refused(f"{node.op_type} with such a padding mask is not supported", _ROWS)
+    shape = (1,) * (3 - len(mask.type.shape)) + mask.type.shape
+    present = node.part("present", Reshape(shape), mask)
+    return (node.part("padding", Function(f"x 0.5 > 0 {_hiding(node)!r} where"), present),)
+
+
+def constant_padding(node: NodeContext, index: int, keys: int) -> Array:
+    """The same of a constant mask."""
+    known = node.item(index)
+    if not isinstance(known, KnownArray):
+        return np.zeros((), np.float32)
+    rank = known.arrays[0].ndim - 1
+    if rank not in (1, 2):
+        raise Refused(f"{node.op_type} with such a padding mask is not supported", _ROWS)
+    present = per_sample(node, known, rank) > 0
+    if present.shape[-1] != keys:
+        raise InvalidNode(f"has a padding mask for {present.shape[-1]} of {keys} keys")
+    return np.where(present, np.float32(0), np.float32(_hiding(node)))
+
+
+def _hiding(node: NodeContext) -> float:
+    """What is added to the score of a key that is absent."""
     hiding = node.real("mask_filter_value", ABSENT)
     if np.isnan(hiding):
         raise InvalidNode("has NaN as its mask_filter_value")
-    shape = (1,) * (3 - len(mask.type.shape)) + mask.type.shape
-    present = node.part("present", Reshape(shape), mask)
-    hiding = max(hiding, _ABOVE_WINDOWS)
-    return (node.part("padding", Function(f"x 0.5 > 0 {hiding!r} where"), present),)
+    return max(hiding, _ABOVE_WINDOWS)
+
+
+def without_common(mask: Array) -> tuple[Array, Array]:
+    """A constant mask without what hides whole rows, and 0 for rows whose scores that swallows."""
+    top = mask.max(axis=-1, keepdims=True)
+    rows: Array = np.where(top <= ABSENT, mask - top, mask)
+    return rows, (top > SWALLOWS).astype(np.float32)
 
 
 def behind(node: NodeContext, scores: Value, mask: Value) -> Value:

@@ -21,10 +21,9 @@ from qcompiler.ir.ann import Add, Affine, Clip, Function
 
 from .activations import scaled_by, spread
 from .arithmetic import affine
-from .masks import LOWEST, compact, hidden_by, highest, note_mask, without_mask
+from .masks import LOWEST, SWALLOWS, compact, hidden_by, highest, note_mask, without_mask
 from .padding import flag, padding
 
-_SWALLOWS = -1e8  # in single precision nothing is left of the numbers that this is added to
 _FAR = 10.0  # times as low: what hides by less shows through
 
 
@@ -59,7 +58,7 @@ def shown(node: NodeContext, masked: Masked) -> Shown:
         shift = np.where(hidden, 0, weights[masked.number]).astype(np.float32)
         much = affine(node, much, 1.0, shift, "shown")
     full = sum(weights[number] for number in masked.numbers)
-    swallowing = [weight for number, weight in weights.items() if number <= _SWALLOWS]
+    swallowing = [weight for number, weight in weights.items() if number <= SWALLOWS]
     return Shown(much, full, full - min(swallowing) + 1 if swallowing else 0)
 
 

@@ -22,6 +22,7 @@ from qcompiler.ir.view import View, arrange
 from .activations import spread
 
 ABSENT = -1e4
+SWALLOWS = -1e8  # in single precision nothing is left of the numbers that this is added to
 LOWEST = float(np.float32(-1e30))  # about the lowest number that calibration data may hold
 
 
