@@ -6,9 +6,11 @@ import gc
 import gzip
 import io
 import os
+import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -39,6 +41,18 @@ def write(path: Path) -> None:
             path.write_bytes(pack(idx(VALUES)))
             labels = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
             labels.write_bytes(pack(idx(np.arange(50))))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("reader", [arrays_in, lambda path: read(path, INPUT)])
+def test_an_array_that_is_there_twice(reader: Any, tmp_path: Path) -> None:
+    """Of which zipfile reads the last."""
+    path = tmp_path / "d.npz"
+    np.savez(path, x=VALUES, y=np.arange(50))
+    with ZipFile(path, "a") as archive, archive.open("x.npy", "w") as file:
+        np.save(file, VALUES + 1)
+    with pytest.raises(DataError, match=f"{re.escape(str(path))} holds x twice: write each array"):
+        reader(path)
 
 
 NAMES = ("stored.npz", "packed.npz", "columns.npz", "images-idx3.gz", "images-idx3")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -32,6 +34,7 @@ def arrays_in(path: Path) -> dict[str, Array]:
             with np.errstate(over="raise"):  # of a shape beyond all bounds
                 return {"images": _FORMAT.open_memmap(path, mode="r")}
         with np.load(file, allow_pickle=False) as archive:
+            _check_distinct(path, archive.files)
             check_memory(path, sum(entry.file_size for entry in archive.zip.infolist()))
             return {name: archive[name] for name in archive.files}
 
@@ -40,7 +43,14 @@ def packed_in(path: Path) -> dict[str, Packed]:
     """The arrays of an .npz by name, none of which is read. DataError if it is damaged."""
     with open_data(path) as file, told(path, NPZ), ZipFile(file) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]
+        _check_distinct(path, (name.removesuffix(".npy") for name in names))
         return {name.removesuffix(".npy"): _packed(path, archive, name) for name in names}
+
+
+def _check_distinct(path: Path, names: Iterable[str]) -> None:
+    """DataError for two arrays of one name, of which reading would take the last."""
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise DataError(f"{path} holds {twice[0]} twice: write each array once, with np.savez")
 
 
 def _packed(path: Path, archive: ZipFile, member: str) -> Packed:
