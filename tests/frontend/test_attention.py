@@ -173,6 +173,18 @@ def test_masks_that_depend_on_data(name: str) -> None:
     assert not nodes_of_masks(graph)
 
 
+def test_a_window_of_fewer_queries_than_keys_is_a_bias() -> None:
+    """Of which onnxruntime hides nothing from the last query."""
+    body = "q = Gather<axis=1>(x, i) y = MS.MultiHeadAttention<num_heads=2{}>(q, x, x, , , a)"
+    weights = {
+        "i": np.arange(2),
+        "a": np.where(np.tri(2, 4), 0, -1e4).astype(np.float32)[None, None],
+    }
+    with pytest.raises(UnsupportedModel, match=r"fewer queries than keys.*\n.*y_node.*\n.*bias"):
+        import_model(fused(body.format(", unidirectional=1"), **weights), None, True)
+    agrees_in_place(fused(body.format(""), **weights), allow_products=True)
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [

@@ -32,6 +32,7 @@ from .attention_masks import (
 from .matrices import multiplied
 from .softmax import in_spikes
 
+_CAUSAL = "give what hides keys as attention_bias, with unidirectional=0"
 _EXPORT = "export the model without past keys and values, for one fixed length"
 
 
@@ -105,7 +106,10 @@ def packed_attention(node: NodeContext) -> Value:
 
 def _of_onnxruntime(node: NodeContext, heads: Heads, padding: int) -> Value:
     latest = 0 if node.integer("unidirectional", 0) else -1
-    keys = heads.keys.type.shape[1]
+    queries, keys = (x.type.shape[1] for x in heads[:2])
+    if queries < keys and latest == 0:
+        what = f"{node.op_type} with unidirectional=1 and fewer queries than keys is not supported"
+        raise Refused(f"{what}: onnxruntime shows all keys to the last query", _CAUSAL)
     mask = _mask(node, 5, heads, -1, latest) + constant_padding(node, padding, keys)
     masks = (*padding_masks(node, padding), *masks_of_data(node, 5, keys))
     return _joined(node, _attended(node, heads, node.real("scale", 0.0), mask, masks))
