@@ -127,7 +127,7 @@ def _rows(graph: Graph, node: Node, group: FusionGroup | None) -> Iterator[Synap
         for _ in range(source.type.digits):
             match synapse:
                 case Connect():
-                    sure = np.abs(weight) * _LARGEST >= np.abs(weight).max(axis=1, keepdims=True)
+                    sure = np.abs(weight) >= np.abs(weight).max(axis=1, keepdims=True) / _LARGEST
                     nonzero = (sure & (weight != 0)).astype(np.int8)
                     yield Synapses(*given, "matrix", nonzero * _ONE, image.shape, image)
                 case Relay():
