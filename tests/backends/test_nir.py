@@ -22,6 +22,7 @@ from qcompiler.backends.nir.square_kernels import square_kernel
 from qcompiler.backends.nir.target import NIR
 from qcompiler.backends.program.program import Program
 from qcompiler.ir import CompileError, DataError, InvalidGraph, ProgramError
+from tests.support.onnx_models import model
 from tests.support.random_networks import REFERENCE, compiled, random_network
 
 needs_nir = pytest.mark.skipif(find_spec("nir") is None, reason="the package nir is not installed")
@@ -192,12 +193,10 @@ def test_an_output_that_the_host_reads_twice(tmp_path: Path) -> None:
 
 @needs_nir
 def test_a_matrix_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph, rng = random_network(6, branches=True), np.random.default_rng(6)
-    batch = rng.standard_normal((8, *graph.inputs[0].type.shape)).astype(np.float32)
-    ran = compiled(graph, REFERENCE, calibration=(batch,), t_max=4)
+    program = qcompiler.compile(model("float[N,4] x", "y = MatMul(x, w)", w=(4, 3)))
     monkeypatch.setattr(projections, "_MOST_WEIGHTS", 10)
     with pytest.raises(ProgramError, match="compile for another target"):
-        FrameGraph(build_netlist(ran)).graph()
+        FrameGraph(build_netlist(program.graph)).graph()
 
 
 def test_a_missing_package_is_one_sentence(
