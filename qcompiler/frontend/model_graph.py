@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 import onnx
 from onnx import TensorProto
 
-from qcompiler.frontend.model.message_checks import subgraphs
+from qcompiler.frontend.model.message_checks import repeated, subgraphs
 from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.onnx_tensor import FLOATS, INTEGERS
@@ -69,7 +69,8 @@ def live_nodes(
     """
     given = {value.name for value in model.graph.input} | set(model.arrays)
     given |= {sparse.values.name for sparse in model.graph.sparse_initializer}
-    if again := [name for name in given if name in outer]:
+    again = repeated(value.name for value in model.graph.input)
+    if again := again or [name for name in given if name in outer]:
         raise _fail(model, f'value "{again[0]}" is defined twice')
     given.update(outer)
     producers: dict[str, Entry] = {}

@@ -192,6 +192,22 @@ def test_tensors_that_are_not_intact() -> None:
     refuses(proto, 'tensor "w" is defined twice')
 
 
+def test_what_is_given_twice() -> None:
+    """Tools take the first or the last of them."""
+    proto = model(FLAT, "y = LeakyRelu<alpha=0.1>(x)")
+    proto.graph.node[0].attribute.append(helper.make_attribute("alpha", 0.5))
+    refuses(proto, 'node "y_node"', "has the attribute alpha twice")
+    proto = model(FLAT, "y = Relu(x)")
+    proto.graph.input.append(proto.graph.input[0])
+    refuses(proto, 'value "x" is defined twice')
+    for domain in ("", "ai.onnx"):
+        proto = model(FLAT, "y = Relu(x)")
+        proto.opset_import.append(helper.make_opsetid(domain, 17))
+        import_model(proto)
+        proto.opset_import[-1].version = 9
+        refuses(proto, "states the opsets 9 and 17")
+
+
 def test_arrays_of_absurd_size() -> None:
     many = ints(1 << 20, 1 << 20)
     for body in (

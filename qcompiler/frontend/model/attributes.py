@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx
 
+from .message_checks import repeated
 from .node_errors import InvalidNode
 
 _FLAG_NAMES = """
@@ -18,10 +19,12 @@ _INTERNAL = "__"  # of names that ONNX does not check
 
 
 def check_attributes(node: onnx.NodeProto, opset: int) -> None:
-    """Raise InvalidNode if a standard operator has one that its opset does not define.
+    """Raise InvalidNode if one is given twice, or is none of a standard operator in its opset.
 
     Flags are 0 or 1: other numbers mean nothing.
     """
+    if again := repeated(attribute.name for attribute in node.attribute):
+        raise InvalidNode(f"has the attribute {again[0]} twice")
     if node.domain not in _STANDARD:
         return
     _check_names(node, opset)

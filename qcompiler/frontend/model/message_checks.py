@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -43,6 +44,11 @@ def _fields(message: Any) -> Iterable[tuple[Any, Any]]:
         return found
     by_name = message.DESCRIPTOR.fields_by_name
     return [(by_name[name], getattr(message, name)) for name in _OF_TENSORS]
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """The names that are there more than once."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def take_in_tensors(proto: onnx.ModelProto, tensors: TensorReader) -> None:

@@ -58,13 +58,21 @@ def read_model(source: Source) -> Model:
     take_in_tensors(proto, tensors)
     arrays = initializers(proto.graph, tensors)
     proto = _inline(proto, file)
-    versions = {entry.domain: entry.version for entry in proto.opset_import}
-    opset = versions.get("", versions.get("ai.onnx"))
+    opset = _opset(proto, file)
     graph = apart(proto.graph, opset or 0)
     if names := distinct_names(graph):
         graph = renamed(graph, names)
         arrays = {names.get(name, name): array for name, array in arrays.items()}
     return Model(file, graph, opset, arrays, tensors)
+
+
+def _opset(proto: onnx.ModelProto, file: str) -> int | None:
+    """The one version of ONNX's operators that a model states, if it does."""
+    stated = {entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")}
+    if len(stated) > 1:
+        text = " and ".join(map(str, sorted(stated)))
+        raise InvalidModel(f"{file}: the model states the opsets {text}: export it again")
+    return stated.pop() if stated else None
 
 
 def _open(source: Source) -> tuple[onnx.ModelProto, TensorReader]:
