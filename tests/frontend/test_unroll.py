@@ -209,6 +209,11 @@ BOUNDED: dict[str, tuple[str, dict[str, Any], str]] = {
         {"h": (4,)},
         "Scan along the batch axis",
     ),
+    "cell": (
+        "t = Tile(x, n) r = Reshape(t, s) y = RNN<hidden_size=1, layout=1>(r, w, h)",
+        {"n": ints(1, 1000), "s": ints(0, -1, 1), "w": (1, 1, 1), "h": (1, 1, 1)},
+        "RNN unrolls to more than 16,384 nodes",
+    ),
 }
 
 

@@ -86,7 +86,8 @@ class Scope:
     ``integers`` which real value, in which code, integers stand for. ``masks`` holds values behind
     the mask of a softmax, ``flags`` names values that are 1 or 0 if what they are made of is.
     ``assumed`` tells what is right only for some models, ``folded_products`` counts products of
-    weights and first states of recurrent layers, which are constants.
+    weights and first states of recurrent layers, which are constants, ``unrolled_nodes`` the nodes
+    that recurrent layers have become.
     """
 
     builder: Builder
@@ -103,6 +104,7 @@ class Scope:
     flags: set[str] = field(default_factory=set)
     assumed: list[Diagnostic] = field(default_factory=list)
     folded_products: int = 0
+    unrolled_nodes: int = 0
 
     @property
     def single(self) -> bool:

@@ -26,6 +26,7 @@ _SEQUENCES = (
     "give it sequences of shape [N, T, F]: --input-shape NAME=.. fixes all axes but that of N",
     "give it sequences of shape [T, N, F]: --input-shape NAME=.. fixes all axes but that of N",
 )
+_MOST_NODES = 1 << 14  # that recurrent layers unroll to: some 800 steps of a GRU
 _FORMULAS = {"Tanh": "x tanh", "Sigmoid": "x sigmoid"}
 
 
@@ -81,11 +82,24 @@ class RecurrentCell:
         length = x.type.shape[0]
         advance: Callable[[Value], None] = getattr(self, f"_{self.node.op_type.lower()}")
         found: list[State] = []
+        nodes = self.node.scope.builder.nodes
         for time in range(length)[::way]:
+            before = len(nodes)
             taken = self.node.part("time", Take(0, (time,)), x)
             advance(self.node.part("time", Reshape(x.type.shape[1:]), taken))
             found.append(self.hidden)
+            self._count(len(nodes) - before)
         return found[::way]
+
+    def _count(self, nodes: int) -> None:
+        """Refuse sequences that are too long, before all of their steps are made."""
+        self.node.scope.unrolled_nodes += nodes
+        if self.node.scope.unrolled_nodes > _MOST_NODES:
+            raise Refused(
+                f"{self.node.op_type} unrolls to more than {_MOST_NODES:,} nodes",
+                "shorten the sequences, or export one step of the cell, whose state is an input "
+                "and an output, and compile that with --state OUT:IN",
+            )
 
     def _rnn(self, x: Value) -> None:
         self.hidden = self._apply(0, self._sum(self._input(x, 0), self._recur(self.hidden, 0)))
