@@ -17,6 +17,7 @@ from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.folding.images.pixelwise import pixelwise_into_pixelwise
 from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.group_index import groups_by_node
 from qcompiler.passes.quantization.levels import PRECISE
 
 from .inlined_graph import Inliner, root, scale_before_views
@@ -127,16 +128,17 @@ def _chosen(graph: Graph, banned: set[str], fits: _Fits) -> dict[str, FusionGrou
 
 def _between_elements(graph: Graph, group: FusionGroup, limits: Resolution) -> bool:
     """Whether only sums and clips of elements read a sum, with no more levels than others have."""
-    results = {node.result.name: g.result for g in fusion_groups(graph) for node in g.nodes}
-    finer = replace(limits, graph=graph).is_finer
+    groups, finer = groups_by_node(graph), replace(limits, graph=graph).is_finer
     sites = sites_of(graph, group.result) or ()
-    read = (site.node for site in sites)
-    return all(isinstance(n.op, ELEMENTWISE) and not finer(results[n.result.name]) for n in read)
+    return all(
+        isinstance(site.node.op, ELEMENTWISE) and not finer(groups[site.node.result.name].result)
+        for site in sites
+    )
 
 
 def _cheap(graph: Graph, banned: set[str], fits: _Fits) -> Iterator[FusionGroup]:
     """The groups whose readers can sum their parts, and for which that pays."""
-    groups = {node.result.name: g for g in fusion_groups(graph) for node in g.nodes}
+    groups = groups_by_node(graph)
     few = _SHARE * sum(fan_in_of(g) * size(g.result.type) for g in fusion_groups(graph))
     for group in fusion_groups(graph):
         name = group.result.name

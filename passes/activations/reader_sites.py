@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from qcompiler.ir import Graph, Node, Value, size
@@ -73,7 +74,7 @@ def _suits(branch: Branch, site: Site) -> bool:
 def pays(
     group: FusionGroup,
     sites: list[Site],
-    groups: dict[str, FusionGroup],
+    groups: Mapping[str, FusionGroup],
     fan_in: int,
     few: float,
 ) -> bool:

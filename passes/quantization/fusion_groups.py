@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class FusionGroup:
     gain: Node | None = None
     clip: Node | None = None
 
-    @property
+    @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """The group's nodes, in order."""
         found = (*(b.linear for b in self.branches), self.total, self.gain, self.clip)
