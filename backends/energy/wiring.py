@@ -7,9 +7,10 @@ events follow from what each sends.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -59,7 +60,8 @@ class Wiring:
 
     @property
     def _comparable(self) -> dict[str, Any]:
-        return {**vars(self), "fan_out": {n: found.tolist() for n, found in self.fan_out.items()}}
+        counts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {**counts, "fan_out": {n: found.tolist() for n, found in self.fan_out.items()}}
 
     @property
     def synapses(self) -> int:
@@ -69,8 +71,15 @@ class Wiring:
 
     def synapses_into(self, population: str) -> int:
         """All synapses of one population's neurons."""
-        own = self.clock_synapses.get(population, 0) + self.inhibition.get(population, 0)
-        return own + sum(count for (_, to), count in self.data.items() if to == population)
+        return self._into[population]
+
+    @cached_property
+    def _into(self) -> Counter[str]:
+        """All synapses of each population's neurons."""
+        found = Counter(self.clock_synapses) + Counter(self.inhibition)
+        for (_, population), count in self.data.items():
+            found[population] += count
+        return found
 
     @property
     def senders(self) -> frozenset[str]:

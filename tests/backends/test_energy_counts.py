@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,10 @@ def check(graph: Graph) -> Wiring:
     for name, fan_out in wiring.fan_out.items():
         np.testing.assert_array_equal(fan_out, by_sender[name], err_msg=name)
     assert wiring.synapses == total.total()
+    for name in wiring.neurons:
+        own = sum(count for (_, reader), count in total.items() if reader == name)
+        assert wiring.synapses_into(name) == own, name
+    assert wiring == replace(wiring)  # whatever has been asked of it
     return wiring
 
 
