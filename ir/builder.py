@@ -39,6 +39,7 @@ class Builder:
         self.inputs: list[Value] = []
         self.nodes: list[Node] = []
         self._names = Names()
+        self._producers: dict[str, Node] = {}
 
     def input(self, name: str, type_: Type) -> Value:
         """Declare a graph input; InvalidGraph for what is no type."""
@@ -68,18 +69,19 @@ class Builder:
         if isinstance(like, Tensor) and isinstance(result.type, Tensor):
             result = result.ranged(like.range)
         self.nodes.append(Node(op, operands, result, tuple(origin)))
+        self._producers[result.name] = self.nodes[-1]
         return result
 
     def with_levels(self, value: Value, bounds: Range, levels: int | None) -> Value:
         """The value that was added last, with a range, and levels if their number is known."""
         assert isinstance(value.type, Tensor) and self.nodes[-1].result is value
         found = Value(value.name, replace(value.type, range=bounds, t_max=levels))
-        self.nodes[-1] = replace(self.nodes[-1], result=found)
+        self.nodes[-1] = self._producers[value.name] = replace(self.nodes[-1], result=found)
         return found
 
     def producer(self, value: Value) -> Node | None:
         """The node that gives a value; None for an input."""
-        return next((n for n in reversed(self.nodes) if n.result.name == value.name), None)
+        return self._producers.get(value.name)
 
     def build(self, outputs: Iterable[Value], names: Iterable[str] = ()) -> Graph:
         """The graph that returns these values; InvalidGraph for anything else."""

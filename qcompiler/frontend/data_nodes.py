@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from qcompiler.frontend.importers.composites.softmax_parts import as_one_node
 from qcompiler.frontend.importers.table import ENCODERS, READS_COUNTS, TAKES_INTEGERS, imported
 from qcompiler.frontend.importers.table_of_host import follows_host, looks_up, on_host
 from qcompiler.frontend.importers.table_of_views import CASTS, VIEWS
@@ -42,10 +43,11 @@ class DataNodes:
         outputs, report = tuple(entry.node.output), self.interpreter.report
         if not any(outputs):
             raise InvalidNode("has no output")
-        node, sources = self._node(entry, inputs), self.host_values.sources(inputs)
+        node = as_one_node(self._node(entry, inputs))
+        sources = self.host_values.sources(node.inputs)
         only_index = entry.op_type == "TopK" and outputs[0] not in self.interpreter.used
         if sources and not follows_host(node) and not only_index:
-            inside = self.host_values.in_spikes(inputs)
+            inside = self.host_values.in_spikes(node.inputs)
             if inside is None:
                 self._refuse_inside(sources)
                 report.note(entry, "compiled", NOT_CHECKED)
