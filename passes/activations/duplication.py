@@ -18,7 +18,7 @@ from qcompiler.ir import Graph, Node, Operand, Rule, Value, drop_dead, rewrite, 
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.host_copies import is_host_copy
-from qcompiler.passes.folding.linear import elements_summed, fan_in_of
+from qcompiler.passes.folding.linear import elements_summed, fan_in_of, takes_scale
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum
 from qcompiler.passes.quantization.fusion_groups import (
     FusionGroup,
@@ -156,7 +156,7 @@ def _split(node: Node, graph: Graph, fan_in: int, most: int) -> tuple[Node, ...]
     most = most if elements <= _FEW_SYNAPSES else _FEW_CLIPS
     if clips > most or 0 < fan_in < clips * elements:
         return None
-    if not all(_scaled_clip(graph, operand) for operand in inner.operands):
+    if not all(_scaled_clip(graph, operand, node) for operand in inner.operands):
         return None
     name = node.result.name
     return distribute_over_sum(
@@ -179,24 +179,30 @@ def _split_output(node: Node, graph: Graph, fan_in: int) -> tuple[Node, ...] | N
     if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
         return None
     synapses = len(inner.operands) * elements_summed(node)
-    if synapses > min(fan_in, _FEW_AT_OUTPUT) or not all(_spikes(graph, o) for o in inner.operands):
+    if synapses > min(fan_in, _FEW_AT_OUTPUT):
+        return None
+    if not all(_spikes(graph, operand, node) for operand in inner.operands):
         return None
     name = node.result.name
     return distribute_over_sum(node, inner.operands, lambda i: graph.fresh(f"{name}:term{i}"))
 
 
-def _spikes(graph: Graph, operand: Operand) -> bool:
+def _spikes(graph: Graph, operand: Operand, layer: Node) -> bool:
     """Whether a value, or what it scales, is a clip, or a population that others read as well."""
-    node = graph.producer(operand)
-    if node is not None and isinstance(node.op, Affine):
-        operand = node.operands[0]
-        node = graph.producer(operand)
-    shared = isinstance(operand, Value) and graph.only_user(operand) is None
+    source = _unscaled(graph, operand, layer)
+    node = graph.producer(source)
+    shared = isinstance(source, Value) and graph.only_user(source) is None
     return node is None or shared or isinstance(node.op, Clip)
 
 
-def _scaled_clip(graph: Graph, operand: Operand) -> bool:
-    node = graph.producer(operand)
-    if node is not None and isinstance(node.op, Affine):
-        node = graph.producer(node.operands[0])
+def _scaled_clip(graph: Graph, operand: Operand, layer: Node) -> bool:
+    node = graph.producer(_unscaled(graph, operand, layer))
     return node is not None and isinstance(node.op, Clip)
+
+
+def _unscaled(graph: Graph, operand: Operand, layer: Node) -> Operand:
+    """What a value scales, if a layer can hold the scale; else the value."""
+    node = graph.producer(operand)
+    if node is None or not isinstance(node.op, Affine):
+        return operand
+    return node.operands[0] if takes_scale(layer, node.arrays[0], operand.type.shape) else operand

@@ -8,7 +8,7 @@ from qcompiler.ir import Graph, Node, origins
 from qcompiler.ir.ann import Affine, Conv, Dense
 
 from .linear import fold_before, fold_behind, folds_before
-from .neighbours import affine, only_producer, scale_and_shift
+from .neighbours import affine, is_ranged, only_producer, scale_and_shift
 from .sums import sum_rules
 
 
@@ -35,6 +35,8 @@ def affine_before_linear(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     inner = graph.producer(node.operands[0]) if node.operands else None
     if inner is None or not isinstance(inner.op, Affine) or graph.is_output(inner.result):
         return None
+    if is_ranged(inner.result) and not is_ranged(inner.operands[0]):
+        return None  # what is left would have no range
     scale, shift = scale_and_shift(inner)
     if not all(folds_before(user, inner, scale) for user in graph.users(inner.result)):
         return None

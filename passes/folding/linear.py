@@ -9,6 +9,7 @@ import numpy as np
 
 from qcompiler.ir import Constant, Node, Operand, origins
 from qcompiler.ir.ann import Affine, Conv, Dense, SumPool
+from qcompiler.ir.index_maps import Shape
 from qcompiler.ir.kernels import Array, convolve, expand_to_rank, reach
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
@@ -121,9 +122,13 @@ def fold_behind(node: Node, behind: Node, scale: Array, shift: Array) -> Node | 
 
 def folds_before(node: Node, before: Node, scale: Array) -> bool:
     """Whether `fold_before` can fold a scale, and any shift, into a node that reads it."""
-    if parameters(node) is None or node.operands[0] != before.result:
-        return False
-    return isinstance(node.op, Dense) or per_channel(scale, before.result.type.shape) is not None
+    reads = parameters(node) is not None and node.operands[0] == before.result
+    return reads and takes_scale(node, scale, before.result.type.shape)
+
+
+def takes_scale(layer: Node, scale: Array, shape: Shape) -> bool:
+    """Whether the weights of a layer can hold a scale of what it reads, of this shape."""
+    return isinstance(layer.op, Dense) or per_channel(scale, shape) is not None
 
 
 def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Operand, Type, Value
+from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Type, Value
 from qcompiler.ir.ann import Add, Affine
 from qcompiler.ir.kernels import Array
 
@@ -22,6 +22,11 @@ def only_producer(node: Node, graph: Graph, kinds: Any) -> Node | None:
     if inner is None or not isinstance(inner.op, kinds):
         return None
     return inner if graph.only_user(inner.result) is node else None
+
+
+def is_ranged(value: Operand) -> bool:
+    """Whether a value has a range."""
+    return isinstance(value.type, Tensor) and value.type.range is not None
 
 
 def scale_and_shift(node: Node) -> tuple[Array, Array]:

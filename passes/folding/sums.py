@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, origins
+from qcompiler.ir import Constant, Graph, Node, Operand, Value, origins
 from qcompiler.ir.ann import Add, Affine, Pad, SumPool
 from qcompiler.ir.kernels import Array
 
 from .linear import per_channel
+from .neighbours import is_ranged
 
 
 def sum_rules(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -77,7 +78,8 @@ def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     if len(set(inner.operands)) < len(inner.operands):
         return None  # is made one scaled branch first
-    if _has_windows(inner, graph) and (_is_ranged(inner) or _is_gain(node, scale.data, graph)):
+    kept = is_ranged(inner.result) or _is_gain(node, scale.data, graph)
+    if kept and _has_windows(inner, graph):
         return None
     none = Constant(f"{shift.name}:none", np.zeros_like(shift.data))
     branches = [
@@ -101,7 +103,7 @@ def takes_only_gain(layer: Node, scale: Array, graph: Graph) -> bool:
     if isinstance(layer.op, SumPool):
         return True
     windows = isinstance(layer.op, Add) and _has_windows(layer, graph)
-    return windows and (_is_ranged(layer) or bool(scale.min() > 0))
+    return windows and (is_ranged(layer.result) or bool(scale.min() > 0))
 
 
 def _has_windows(node: Node, graph: Graph) -> bool:
@@ -113,12 +115,6 @@ def _has_windows(node: Node, graph: Graph) -> bool:
         and graph.only_user(branch.result) is node
         for branch in made
     )
-
-
-def _is_ranged(node: Node) -> bool:
-    """Whether a sum has a range, which new populations before it would lack."""
-    type_ = node.result.type
-    return isinstance(type_, Tensor) and type_.range is not None
 
 
 def _is_gain(node: Node, scale: Array, graph: Graph) -> bool:

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, Tensor, Value
+from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.ann import Function, MaxPool, Multiply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import Images, Progress, are, places_of, run
 from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.folding.neighbours import is_ranged
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.levels import coded_inputs
 
@@ -119,11 +120,6 @@ def _factor_behind(graph: Graph, value: Value) -> Value | None:
     if user is not None and isinstance(user.op, View):
         return _factor_behind(graph, user.result)
     return value if user is not None and isinstance(user.op, Multiply) else None
-
-
-def is_ranged(value: Value) -> bool:
-    """Whether a value has a range."""
-    return isinstance(value.type, Tensor) and value.type.range is not None
 
 
 def _fitted(graph: Graph) -> list[Node]:

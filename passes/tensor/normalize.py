@@ -23,6 +23,7 @@ from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero, check_method
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
+from qcompiler.passes.folding.neighbours import is_ranged
 from qcompiler.passes.quantization.fusion_groups import (
     FusionGroup,
     fusion_groups,
@@ -36,7 +37,7 @@ from qcompiler.passes.quantization.levels import (
     map_values,
 )
 
-from .measured_values import domains_of, histograms_of, is_ranged, seen_as
+from .measured_values import domains_of, histograms_of, seen_as
 
 # What zero may widen the ranges of outputs by, as a share: the host needs no level that is zero.
 _OFF_CHIP = 0.25

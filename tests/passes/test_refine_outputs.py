@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import qcompiler
 from qcompiler.backends import REFERENCE
 from qcompiler.ir import Builder, Constant, DataError, Graph, Tensor, Value
 from qcompiler.ir.ann import Clip, Dense, Function
@@ -14,6 +17,7 @@ from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes import Pipeline
 from qcompiler.passes.tensor.refine_outputs import RefineOutputs
+from tests.support.onnx_models import ints, model
 
 RNG = np.random.default_rng(5)
 
@@ -93,3 +97,30 @@ def test_windows_stay_as_short_as_before(formula: str) -> None:
         segments = [node for node in populations if ":piece" in node.result.name]
         assert all(spikes_of(node.result).t_max <= 64 for node in segments)
     assert intervals[0] <= intervals[1]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "body", "weights"),
+    [
+        ("float[N,6] x", "y = ReduceMean<axes=[1]>(x) z = Gemm(y, w)", {"w": (1, 3)}),
+        ("float[N,2,4,4] x", "y = GlobalAveragePool(x) z = Conv(y, w)", {"w": (3, 2, 1, 1)}),
+        (
+            "float[N,1,4] x",
+            'y = Resize<mode="linear">(x, , , s) z = Conv(y, w)',
+            {"w": (2, 1, 1), "s": ints(1, 1, 8)},
+        ),
+    ],
+)
+def test_outputs_that_layers_read_keep_their_ranges(
+    inputs: str, body: str, weights: dict[str, Any]
+) -> None:
+    """An embedding beside its scores: the host's copy is finer, and the layer reads the other."""
+    proto = model(inputs, body, outputs="z y", **weights)
+    shape = [axis.dim_value for axis in proto.graph.input[0].type.tensor_type.shape.dim[1:]]
+    x = np.random.default_rng(0).standard_normal((40, *shape)).astype(np.float32)
+    program = qcompiler.compile(proto, target="reference", t_max=64, effort=0, calibration=x)
+    assert all(found["error"] < 0.1 for found in _errors(program))
+
+
+def _errors(program: Any) -> list[dict[str, float]]:
+    return list(program.manifest["calibration_check"]["outputs"].values())

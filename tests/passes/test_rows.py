@@ -48,6 +48,13 @@ APART: dict[str, tuple[str, str, str, dict[str, Any], list[int]]] = {
         {"w": (5, 9), "b": (9,), "i": ints(3, 0)},
         [2],
     ),
+    "a clip of some behind a bias": (
+        "float[N,4,6] x",
+        "a = MatMul(x, w) b = Add(a, b0) y, c = Split<axis=2>(b, n) z = Relu(c)",
+        TWO,
+        {"w": (6, 9), "b0": (9,), "n": ints(7, 2)},
+        [7, 2],
+    ),
     "channels in common": (
         ROW,
         "a = Gemm(x, w) y = Gather<axis=1>(a, i) c = Gather<axis=1>(a, j) z = Tanh(c)",

@@ -72,15 +72,19 @@ def _into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
 
 def _clip_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """A clip commutes with the maximum and with views."""
+    """A clip commutes with the maximum and with views, but not with parts that others read, too."""
     inner = only_producer(node, graph, MaxPool | View)
-    if inner is None or node.arrays or graph.producer(inner.operands[0]) is None:
+    source = graph.producer(inner.operands[0]) if inner else None
+    if inner is None or node.arrays or source is None:
         return None
-    clipped = fresh_between(graph, node, inner.operands[0].type)
+    part = isinstance(inner.op, View) and size(source.result.type) > size(node.result.type)
+    if part and not is_code(node.result) and graph.only_user(source.result) is not inner:
+        return None
+    clipped = fresh_between(graph, node, source.result.type)
     if is_code(node.result):
         clipped = replace(clipped, type=replace(node.result.type, shape=clipped.type.shape))
     return (
-        Node(node.op, (inner.operands[0],), clipped, node.origin),
+        Node(node.op, (source.result,), clipped, node.origin),
         replace(inner, operands=(clipped, *inner.operands[1:]), result=node.result),
     )
 
