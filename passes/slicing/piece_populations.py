@@ -67,7 +67,9 @@ class _Splitter:
             yield from currents
             constants = [_constant(f"{name}:B", piece.bias), _constant(f"{name}:D", piece.slope)]
             if layer.bounds is not None:
-                rows = np.stack(np.broadcast_arrays(*piece.bounded(layer.bounds)))
+                # Beside what inhibits a digit, its own proved bounds are wider than the whole's.
+                whole = layer.drive.bounds if piece.inhibitions else layer.bounds
+                rows = np.stack(np.broadcast_arrays(*piece.bounded(whole)))
                 constants.append(_constant(f"{name}:bounds", rows))
             operands: tuple[Operand, ...] = (*(current.result for current in currents), *constants)
             yield (made := self._node(name, _op(node, piece, zero), operands, node.origin))

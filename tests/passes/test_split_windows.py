@@ -36,7 +36,7 @@ from qcompiler.ir.view import Reshape, Take, Transpose
 from qcompiler.passes import Pipeline
 from qcompiler.passes.quantization.output_pieces import Piece, digits, slices
 from qcompiler.passes.spiking.split_windows import SplitWindows
-from tests.support.onnx_models import model
+from tests.support.onnx_models import ints, model
 from tests.support.random_networks import (
     CALIBRATED,
     LOIHI,
@@ -363,3 +363,27 @@ def test_large_inhibition_takes_several_synapses_on_lava() -> None:
     assert np.abs(weights[0]).max() == 800
     batch = net.rng.integers(0, 8, (4, 6)).astype(np.float32)
     same_spikes(Program(found, TARGET, {}), "lava-single", batch)
+
+
+def test_digits_keep_the_proved_bounds_of_the_whole() -> None:
+    """Calibrated ones are shared by all pixels; at borders the proved ones are much narrower."""
+    resized = (
+        'Resize<axes=[2,3], coordinate_transformation_mode="align_corners", mode="cubic",'
+        " cubic_coeff_a=-0.5>(x, , , sizes)"
+    )
+    rows = (
+        [0.2754, 0.6239, 0.1704],
+        [-1.6669, 0.1232, -0.8501],
+        [0.1737, -0.636, 0.0166],
+        [-0.6047, -0.346, -0.6433],
+    )
+    proto = model(
+        "float[N,1,2,7] x",
+        f"r = {resized} c = Conv<pads=[0,1,0,1]>(r, w, b) y = Relu(c)",
+        18,
+        sizes=ints(4, 14),
+        w=np.array(rows, np.float32).reshape(4, 1, 1, 3),
+        b=np.array([-1.69, -0.8008, 0, 0], np.float32),
+    )
+    x = np.random.default_rng(5).standard_normal((60, 1, 2, 7)).astype(np.float32)
+    qcompiler.compile(proto, t_max=64, effort=0, calibration=x)
