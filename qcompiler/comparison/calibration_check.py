@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,13 +15,16 @@ from qcompiler.data import Data
 from qcompiler.explain.causes.coded_input import CodedInput
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic, Graph
+from qcompiler.ir.kernels import Array
+from qcompiler.passes.calibration.data import run
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 from .calibrated_ranges import Outliers, few_frames, outliers
-from .compared_outputs import compared_outputs, spread_frames
+from .compared_outputs import compared_outputs, spread_frames, values
 from .crossed_jumps import CrossedJump, crossed_jump
 from .errors.judge import constant
 from .errors.output_causes import CROSSED, Causes
+from .errors.output_error import SINGLE
 from .judged import Judged, judged
 from .model_inputs import ModelInputs
 from .program_inputs import coded_inputs
@@ -85,7 +88,8 @@ def check_calibration(
     compared, counters = compared_outputs(graph, program, data)
     folded = FoldBatchNorm()(graph)
     scores = next((one for one in compared if one.vector and len(graph.outputs) == 1), None)
-    inputs = ModelInputs(graph, folded, before, data, scores.value if scores else None)
+    value = scores.value if scores else None
+    inputs = ModelInputs(graph, folded, before, data, given.arrays, value)
     classes = scores.theirs.reshape(len(scores.theirs), -1) if scores else None
     findings = list(inputs.findings(labels, classes))
     inputs_wrong = bool(findings)
@@ -111,7 +115,7 @@ def check_calibration(
     if inputs_wrong:
         told = {name: replace(one, help=_FIRST) for name, one in told.items()}
     errors = [one.error for one in found]
-    told |= {error.name: one for error in errors if (one := constant(error, _DATA))}
+    told |= dict(_constant(folded, given.arrays, found))
     findings += [told[error.name] for error in errors if error.name in told]
     agreement = scores.agreement() if scores else None
     named = {name: str(frames) for name, frames in unlike.items()}
@@ -121,6 +125,29 @@ def check_calibration(
 def _has(coded: CodedInput, far: Outliers, initial: float) -> bool:
     """Whether one of the frames that are unlike the others holds a state at its beginning."""
     return bool((coded.raw[list(far.frames)] == np.float32(initial)).any())
+
+
+def _constant(
+    graph: Graph, given: tuple[Array, ...], found: Sequence[Judged]
+) -> Iterator[tuple[str, Diagnostic]]:
+    """Warnings on outputs of the model that are the same for all data, not only for some."""
+    for one in found:
+        error = replace(one.error, frames=len(given[0]))
+        if (told := constant(error, _DATA)) is None:
+            continue
+        if one.error.frames == error.frames or _is_same(graph, given, one.compared.value):
+            yield error.name, told
+
+
+def _is_same(graph: Graph, given: tuple[Array, ...], name: str) -> bool:
+    """Whether a value is the same in all frames, up to what single precision tells."""
+    low = high = values(graph, tuple(array[:1] for array in given), [name])[name][0]
+    for piece in run(graph, given, [name]):
+        low = np.minimum(low, piece[name].min(axis=0))
+        high = np.maximum(high, piece[name].max(axis=0))
+        if np.any(high - low > SINGLE * np.maximum(abs(low), abs(high)).max()):
+            return False
+    return True
 
 
 def _causes(program: Program, crossed: CrossedJump | None, missed: bool) -> Causes:

@@ -36,14 +36,16 @@ _PIXELS = 15.0  # whole numbers up to here or more are pixels
 class ModelInputs:
     """A model at the tensor level as imported, its preprocessing, and frames for its inputs.
 
-    ``folded`` is the same without batch normalisations, ``scores`` the name of its only output that
-    is a vector of several elements, in front of a softmax, if there is one.
+    ``data`` are some of the ``given`` frames. ``folded`` is the same model without batch
+    normalisations, ``scores`` the name of its only output that is a vector of several elements, in
+    front of a softmax, if there is one.
     """
 
     graph: Graph
     folded: Graph
     before: Preprocessing
     data: tuple[Array, ...]
+    given: tuple[Array, ...]
     scores: str | None
 
     def findings(self, labels: Array | None, scores: Array | None) -> Iterator[Diagnostic]:
@@ -62,7 +64,7 @@ class ModelInputs:
                 return
 
     def _constant(self) -> Iterator[Diagnostic]:
-        for value, x in zip(self.graph.inputs, self.data, strict=True):
+        for value, x in zip(self.graph.inputs, self.given, strict=True):
             if x.size > 1 and x.min() == x.max():
                 yield Diagnostic(
                     f'every number of the calibration data for input "{value.name}" is '
@@ -98,7 +100,7 @@ class ModelInputs:
         unit = float(np.median(np.abs(units))) if units else 0.0
         if not unit or len(self.data) != 1:
             return None
-        low, high = float(self.data[0].min()), float(self.data[0].max())
+        low, high = float(self.given[0].min()), float(self.given[0].max())
         if low == high or _NARROW <= (high - low) / unit <= _WIDE:
             return None
         options = options_of(self.before)
@@ -148,8 +150,8 @@ class ModelInputs:
 
     def _by_span(self) -> Diagnostic | None:
         """Images of hardly any contrast."""
-        for value, x in zip(self.graph.inputs, self.data, strict=True):
-            span = float(x.max() - x.min())
+        for value, x in zip(self.graph.inputs, self.given, strict=True):
+            span = float(x.max()) - float(x.min())
             if x.ndim == _IMAGE_AXES and 0 < span < _TINY:
                 return Diagnostic(
                     f'the calibration data for input "{value.name}" range only from '

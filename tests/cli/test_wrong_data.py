@@ -80,6 +80,20 @@ def test_data_that_are_all_one_number_are_told() -> None:
     assert text.startswith('every number of the calibration data for input "image" is 3')
 
 
+def test_frames_that_are_compared_do_not_speak_of_all() -> None:
+    """Of 8,000 frames 20 are not 0; none of them is among the few that are compared."""
+    x = np.zeros((8000, 2), np.float32)
+    x[300::400] = np.random.default_rng(0).uniform(1, 5, (20, 2))
+    proto = model("float[N,2] x", "a = Gemm (x, w) y = Relu (a)", w=np.eye(2, dtype=np.float32))
+    options: Any = {"target": "reference", "effort": 0}
+    texts = qcompiler.compile(proto, calibration=x, **options).warnings
+    assert not any("every number" in text or "is the same" in text for text in texts)
+    x[:] = 3
+    data, output = qcompiler.compile(proto, calibration=x, **options).warnings
+    assert data.startswith('every number of the calibration data for input "x" is 3')
+    assert "is the same for all 8000 calibration inputs" in output
+
+
 def test_a_constant_output_is_told() -> None:
     proto = model(
         "float[N,4] x",

@@ -17,7 +17,7 @@ from qcompiler.ir.kernels import Array
 _FEWEST_FRAMES = 8  # that tell what the spread of one element is
 _FEW_ELEMENTS = 64  # up to here, every element of an output of several axes is looked at
 _LONGEST_AXIS = 4096
-_SINGLE = 1e-5  # of the largest value: sums in single precision differ by as much
+SINGLE = 1e-5  # of the largest value: sums in single precision differ by as much
 _SHARE = 0.1  # of the spread of others: what an element that hardly moves is compared with
 _PIECE = 1 << 22  # elements that are squared at once
 
@@ -74,7 +74,7 @@ def output_error(name: str, ours: Array, theirs: Array) -> OutputError:
         variance = _mean_squares(theirs, theirs.mean(axis=0, dtype=np.float64)[None])
     largest = float(np.abs(theirs).max(initial=0.0))
     spread = float(np.sqrt(variance.mean()))
-    if spread <= _SINGLE * largest:
+    if spread <= SINGLE * largest:
         return OutputError(name, frames, None, 0.0)
     error = float(np.sqrt(errors.mean())) / spread
     parts = _parts(theirs, errors, variance) if frames >= _FEWEST_FRAMES else ()
@@ -104,7 +104,7 @@ def _parts(theirs: Array, errors: Array, variance: Array) -> tuple[Part, ...]:
     for axes, kept in _groupings(errors.shape):
         error, var = errors.mean(axis=axes), variance.mean(axis=axes)
         lowest, highest = low.min(axis=axes), high.max(axis=axes)
-        floor = (_SINGLE * np.maximum(abs(lowest), abs(highest))).astype(np.float64) ** 2
+        floor = (SINGLE * np.maximum(abs(lowest), abs(highest))).astype(np.float64) ** 2
         floor = np.where(quiet.all(axis=axes), _SHARE**2 * var.mean(), floor)
         shares = (lowest >= 0) & (highest <= 1)  # such as probabilities, which share a unit
         if shares.any():
