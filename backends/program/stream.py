@@ -81,6 +81,12 @@ class Stream:
         self._levels.clear()
         self._outgrown.reset()
 
+    def begin(self, states: Mapping[str, Array]) -> None:
+        """Begin new sequences from real states, by input: ``sequences x shape``."""
+        self.reset()
+        for one in self._states:
+            self._levels[one.state.input] = one.levels(states[one.state.input])
+
     def step(self, *frames: Any) -> Array | tuple[Array, ...]:
         """The outputs of the next frame in real units; a tuple if there are several.
 
@@ -157,13 +163,17 @@ def run_stream(
     progress: Callable[[int], None] | None = None,
     count: bool = True,
     tell: Callable[[Diagnostic], None] | None = None,
+    begin: Mapping[str, Array] | None = None,
 ) -> Measured:
     """Run whole sequences: ``sequences x frames x shape`` for each input that is no state.
 
-    With ``count`` the spikes are counted; ``tell`` is that of `Stream`. The outputs are
+    With ``count`` the spikes are counted; ``tell`` is that of `Stream`. ``begin`` holds the states
+    of the first frames, by default the initial ones, as `Stream.begin` takes them. The outputs are
     ``(sequences * frames) x shape``, sequence by sequence.
     """
     stream = Stream(program, engine, count, tell)
+    if begin is not None:
+        stream.begin(begin)
     total, frames = sequences[0].shape[:2]
     parts = []
     for at in range(frames):

@@ -67,7 +67,7 @@ def compared_outputs(
 
     The values in front of a softmax or argmax are compared, and probabilities as well. Also returns
     what the program's run counts. With ``sequences`` the frames are those of as many, one after the
-    other, and the program goes through them with states of its own.
+    other, and the program goes through them with states of its own, from those of their first.
     """
     if sorted(graph.output_names) != sorted(program.graph.output_names):  # by a custom pass
         return (), program.measure(*data).counters
@@ -122,12 +122,14 @@ def _run(program: Program, wider: Graph, data: tuple[Array, ...], sequences: int
     ends = zip(program.graph.output_names, program.graph.outputs, strict=True)
     names = {name: value.name for name, value in ends}
     states = [replace(state, output=names[state.output]) for state in program.states]
-    carried = {state.input for state in states}
-    given = zip(wider.inputs, data, strict=True)
-    frames = (array for value, array in given if value.name not in carried)
-    whole = (array.reshape(sequences, -1, *array.shape[1:]) for array in frames)
+    whole = {
+        value.name: array.reshape(sequences, -1, *array.shape[1:])
+        for value, array in zip(wider.inputs, data, strict=True)
+    }
+    begin = {state.input: whole.pop(state.input)[:, 0] for state in states}
     found = Program(wider, program.backend, {"states": [state.to_dict() for state in states]})
-    return run_stream(found, tuple(whole), count=False, tell=lambda outgrown: None)
+    given = tuple(whole.values())
+    return run_stream(found, given, count=False, tell=lambda outgrown: None, begin=begin)
 
 
 def spread_frames(graph: Graph, given: int, most: int = _MOST) -> Array:

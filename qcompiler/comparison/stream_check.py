@@ -38,7 +38,7 @@ def errors_in_stream(
     ``arrays`` hold the frames of all ``sequences``, one after the other, with the model's states;
     ``alone`` are the outputs in single frames: where levels explain an error, no weights do.
     """
-    data, count = _some(graph, arrays, sequences)
+    data, count = _some(graph, program, arrays, sequences)
     if count == len(data[0]):
         return  # no frame begins from a state that the program has left
     known = {one.error.name: one for one in alone}
@@ -54,13 +54,36 @@ def errors_in_stream(
             yield one.name, found
 
 
-def _some(graph: Graph, arrays: tuple[Array, ...], sequences: int) -> tuple[tuple[Array, ...], int]:
-    """The first frames of some sequences, evenly spread, and of how many."""
+def _some(
+    graph: Graph, program: Program, arrays: tuple[Array, ...], sequences: int
+) -> tuple[tuple[Array, ...], int]:
+    """Where states move most in some sequences, and of how many these stretches are.
+
+    The sequences are evenly spread, but for those in which hardly anything happens.
+    """
     length = len(arrays[0]) // sequences
     most = len(spread_frames(graph, len(arrays[0]), _MOST))
     frames = min(length, most, _LONGEST)
-    count = min(sequences, most // frames)
-    chosen = np.linspace(0, sequences - 1, count).astype(int)
-    whole = (array.reshape(sequences, length, *array.shape[1:]) for array in arrays)
-    some = (array[chosen, :frames].astype(np.float32) for array in whole)
-    return tuple(array.reshape(-1, *array.shape[2:]) for array in some), count
+    whole = [array.reshape(sequences, length, *array.shape[1:]) for array in arrays]
+    carried = {state.input for state in program.states}
+    given = zip(program.graph.inputs, whole, strict=True)
+    states = [array for value, array in given if value.name in carried]
+    places, moves = _liveliest(states, frames)
+    lively = np.flatnonzero(moves >= moves.mean() / 2)
+    count = min(len(lively), most // frames)
+    chosen = lively[np.linspace(0, len(lively) - 1, count).astype(int)]
+    stretches = [(at, slice(places[at], places[at] + frames)) for at in chosen]
+    some = (np.concatenate([array[at] for at in stretches]) for array in whole)
+    return tuple(array.astype(np.float32) for array in some), count
+
+
+def _liveliest(states: Sequence[Array], frames: int) -> tuple[Array, Array]:
+    """Where in each sequence the stretch begins in which states move most, and by how much."""
+    sequences, length = states[0].shape[:2]
+    before = np.zeros((sequences, length))  # what states have moved up to a frame
+    for state in states:
+        spread = float(state.std()) or 1.0
+        for moved, values in zip(before, state.reshape(sequences, length, -1), strict=True):
+            moved[1:] += np.abs(np.diff(values, axis=0)).mean(axis=1).cumsum() / spread
+    moves = before[:, frames - 1 :] - before[:, : length - frames + 1]
+    return moves.argmax(axis=1), moves.max(axis=1)

@@ -107,6 +107,30 @@ def test_what_feedback_makes_of_errors_is_told() -> None:
     assert 0 < program.manifest["calibration_check"]["outputs"]["y"]["error"] < TOLERATED
 
 
+@pytest.mark.parametrize("lively", [4, 1])
+def test_errors_of_late_events_are_told(lively: int) -> None:
+    """They come after more frames than are streamed, in all sequences or in the last one only."""
+    body = "d = Mul(h_in, k) h_out = Add(d, x) y = Relu(h_out)"
+    decay = np.array(0.99, np.float32)
+    proto = model("float[N,2] x, float[N,2] h_in", body, outputs="y h_out", k=decay)
+    x = np.zeros((4, 600, 2), np.float32)
+    x[-lively:, 300] = np.random.default_rng(0).uniform(3, 5, (lively, 2))
+    given: dict[str, Any] = {"calibration": x, "states": "auto", "t_max": 16, "effort": 0}
+    with pytest.warns(CompileWarning) as told:
+        qcompiler.compile(proto, target="reference", **given)
+    wanted = rf'"y" is \d+% of its spread on {256 * lively:,} streamed calibration inputs'
+    assert any(re.search(wanted, str(one.message)) for one in told)
+
+
+def test_a_stream_begins_from_given_states() -> None:
+    program, x = compiled("elman"), sequences(2, 9)
+    whole = run_stream(program, (x,), count=False).outputs
+    states = {"h_in": whole["h_out"].reshape(2, 9, -1)[:, 3]}
+    rest = run_stream(program, (x[:, 4:],), count=False, begin=states).outputs["y"]
+    wanted = whole["y"].reshape(2, 9, -1)[:, 4:]
+    np.testing.assert_array_equal(rest.reshape(wanted.shape), wanted)
+
+
 def test_an_initial_value_far_from_the_others_is_named() -> None:
     with pytest.warns(CompileWarning, match='state "h_in" begins at 200, far from') as caught:
         compiled("elman", states="h_out:h_in=200", effort=0, calibration=sequences(4, 150))
