@@ -184,6 +184,11 @@ REFUSED: dict[str, tuple[list[onnx.NodeProto], str, str]] = {
         "labels that are strings",
         "LabelEncoder",
     ),
+    "transformed": (
+        [node("LinearRegressor", "x", "y", coefficients=[1.0], post_transform="SOFTMAX")],
+        "LinearRegressor with post_transform SOFTMAX",
+        "set its post_transform to NONE",
+    ),
     "several labels": ([node("Binarizer", "x", "y", threshold=0.5)], "Binarizer", "keep only"),
     "samples": ([node("Normalizer", "x", "y", norm="L2")], "after a softmax", "outside the"),
 }

@@ -39,6 +39,7 @@ def test_linear_machines_give_what_onnxruntime_does(proto: onnx.ModelProto) -> N
     expect(proto, RNG.standard_normal((50, 4)))
 
 
+STRINGS = {"classlabels_strings": ["a", "b"]}
 VOTES = {"classlabels_ints": [0, 1, 2], "rho": [0.1, 0.2, 0.3], "vectors_per_class": [2, 2, 1]}
 
 
@@ -50,6 +51,9 @@ VOTES = {"classlabels_ints": [0, 1, 2], "rho": [0.1, 0.2, 0.3], "vectors_per_cla
         (classifier(kernel_type="POLY"), "the kernel POLY", "MLPClassifier"),
         (classifier(**VOTES, coefficients=[1.0] * 10), "votes of 3 classes", "LinearSVC"),
         (classifier(prob_a=[-1.0], prob_b=[0.1]), "probabilities", "probability=False"),
+        (regressor(post_transform="LOGISTIC"), "post_transform LOGISTIC", "to NONE"),
+        (classifier(post_transform="PROBIT"), "post_transform PROBIT", "to NONE"),
+        (classifier(**STRINGS, classlabels_ints=None), "strings", "number the labels before fit"),
         (classifier(support_vectors=[1.0]), "has 1 numbers", ""),
     ],
 )

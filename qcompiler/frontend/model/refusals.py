@@ -87,6 +87,12 @@ CUT_BEFORE_INTEGERS = (
     "end the model before the cast or comparison, and compute it on the decoded outputs"
 )
 
+RAW_SCORES = (  # skl2onnx gives a pipeline's options to none of its steps
+    "export the classifier with options={id(classifier): {'zipmap': False, 'raw_scores': True}}; "
+    "in a pipeline it is pipeline[-1]"
+)
+CUT_BEFORE_TRANSFORM = "set its post_transform to NONE, and apply it to the decoded outputs"
+
 _TREES = "trees are no network: train one, or compute them outside qcompiler"
 _BY_NAME = {
     **dict.fromkeys(

@@ -8,6 +8,7 @@ from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_tensor import FLOATS, INTEGERS
+from qcompiler.frontend.model.refusals import RAW_SCORES
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Function
 from qcompiler.ir.ann.formula import compose
@@ -21,8 +22,8 @@ _CONVERSIONS = (
     "indices are supported"
 )
 _BOOLEANS = (
-    "compare with a number, as in x > 0.5; or export a classifier of scikit-learn, whose "
-    "probabilities are divided by their sum, with options={'zipmap': False, 'raw_scores': True}"
+    "compare with a number, as in x > 0.5; if scikit-learn divides probabilities by their sum, "
+    + RAW_SCORES
 )
 
 

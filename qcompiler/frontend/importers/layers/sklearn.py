@@ -8,21 +8,18 @@ from qcompiler.frontend.importers.views.slicing import take_indices
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.refusals import CUT_BEFORE_TRANSFORM, RAW_SCORES
 from qcompiler.ir import Tensor, Value, size
 from qcompiler.ir.ann import Affine, ArgMax, Clip, Dense, Function, Lookup, Softmax
 from qcompiler.ir.view import Reshape
 from qcompiler.passes.folding.two_classes import LARGEST_SCORE
 
-_RAW = "export the classifier with options={'raw_scores': True}"
-_LABELS = "export with options={'nocl': True}: labels are 0, 1, 2, .. in the order of classes_"
+_LABELS = "add 'nocl': True to the options: labels are 0, 1, 2, .. in the order of classes_"
 _NUMBERED = (
     "number the labels before fit, as LabelEncoder does; or keep only the probabilities: "
     "select_model_inputs_outputs(model, ['probabilities']) of skl2onnx.helpers.onnx_helper"
 )
-_NORMAL = (
-    "scale samples outside the network; if it scales probabilities, export the classifier with "
-    "options={'raw_scores': True}"
-)
+_NORMAL = f"scale samples outside the network; if it scales probabilities, {RAW_SCORES}"
 _IMPUTE = "replace missing values outside the network, and export the rest of the pipeline"
 _STRINGS = "labels that are strings are not supported"
 
@@ -69,39 +66,39 @@ def labelled(node: NodeContext, index: Value, labels: Array) -> Value:
     return node.add(Lookup(), index, table)
 
 
-def label_classes(node: NodeContext) -> tuple[int, ...]:
+def label_classes(node: NodeContext, help_: str = _LABELS) -> tuple[int, ...]:
     """The labels of a classifier, which must be integers."""
     labels = node.integers("classlabels_ints")
     if labels is None:
-        raise Refused(_STRINGS, _LABELS)
+        raise Refused(_STRINGS, help_)
     return labels
 
 
 def linear_regressor(node: NodeContext) -> Value:
     """LinearRegressor of ai.onnx.ml: a dense layer."""
-    _transform(node, ("NONE",))
+    transform(node, ("NONE",))
     return _dense(node, node.integer("targets", 1))
 
 
 def linear_classifier(node: NodeContext) -> tuple[Value, ...]:
     """LinearClassifier of ai.onnx.ml: a dense layer, its largest score, and what becomes of all."""
-    transform = _transform(node, ("NONE", "SOFTMAX", "LOGISTIC"))
+    post = transform(node, ("NONE", "SOFTMAX", "LOGISTIC"))
     labels = node.integers("classlabels_ints")
     rows = len(node.attributes.get("intercepts", ())) or len(labels or ())
     if rows == 1:
-        raise Refused("LinearClassifier with the score of only one class is not supported", _RAW)
+        raise Refused(f"{node.op_type} with a score of only one class is not supported", RAW_SCORES)
     labels = label_classes(node)
     if len(labels) != rows:
         raise InvalidNode(f"has {len(labels)} labels for {rows} classes")
-    opposite = transform == "LOGISTIC" and _are_opposite(node, rows)
+    opposite = post == "LOGISTIC" and _are_opposite(node, rows)
     scores = _dense(node, rows, 0.5 if opposite else 1.0)
     if opposite:
         scores = node.part("clipped", Clip(-LARGEST_SCORE, LARGEST_SCORE), scores)
     index = node.part("index", ArgMax(0, False, False), scores)
     label = labelled(node, index, np.asarray(labels))
-    if transform == "SOFTMAX" or opposite:
+    if post == "SOFTMAX" or opposite:
         scores = node.part("softmax", Softmax(0, False), scores)
-    elif transform == "LOGISTIC":
+    elif post == "LOGISTIC":
         scores = node.part("sigmoid", Function("x sigmoid"), scores)
     return label, scores
 
@@ -133,10 +130,12 @@ def imputer(node: NodeContext) -> Value:
     return node.add(Reshape(x.type.shape), x) if x.name in node.scope.kinds else x
 
 
-def _transform(node: NodeContext, allowed: tuple[str, ...]) -> str:
+def transform(node: NodeContext, allowed: tuple[str, ...]) -> str:
+    """What becomes of the scores or values, by its name; one of those ``allowed``."""
     found = node.text("post_transform", "NONE")
     if found not in allowed:
-        raise Refused(f"{node.op_type} with post_transform {found} is not supported", _RAW)
+        reason = f"{node.op_type} with post_transform {found} is not supported"
+        raise Refused(reason, CUT_BEFORE_TRANSFORM)
     return found
 
 

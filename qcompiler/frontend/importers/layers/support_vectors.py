@@ -10,11 +10,12 @@ from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import ArgMax, Dense
 
-from .sklearn import label_classes, labelled
+from .sklearn import label_classes, labelled, transform
 
 _KERNEL = "fit it with kernel='linear', or train a network, such as MLPClassifier or MLPRegressor"
 _VOTES = "fit LinearSVC, which has one score a class"
 _PROBABILITIES = "fit it with probability=False: the sign of the score decides"
+_NUMBERED = "number the labels before fit, as LabelEncoder does"
 _ONE_CLASS = "end the model before this node, and compute it outside qcompiler"
 
 
@@ -28,7 +29,7 @@ def svm_regressor(node: NodeContext) -> Value:
 
 def svm_classifier(node: NodeContext) -> tuple[Value, ...]:
     """SVMClassifier of ai.onnx.ml with two classes: one decision, which the scores hold twice."""
-    labels = label_classes(node)
+    labels = label_classes(node, _NUMBERED)
     if len(labels) != 2:
         raise Refused(f"SVMClassifier with votes of {len(labels)} classes is not supported", _VOTES)
     if node.attributes.get("prob_a"):
@@ -43,11 +44,10 @@ def svm_classifier(node: NodeContext) -> tuple[Value, ...]:
 
 def _row(node: NodeContext) -> tuple[Array, float]:
     """The weights of the decision, and its shift."""
-    kernel, post = node.text("kernel_type", "LINEAR"), node.text("post_transform", "NONE")
+    kernel = node.text("kernel_type", "LINEAR")
     if kernel != "LINEAR":
         raise Refused(f"{node.op_type} with the kernel {kernel} is not supported", _KERNEL)
-    if post != "NONE":
-        raise Refused(f"{node.op_type} with post_transform {post} is not supported")
+    transform(node, ("NONE",))
     names = "coefficients", "support_vectors", "rho"
     given, vectors, rho = (np.asarray(node.attributes.get(name, ()), np.float64) for name in names)
     width = node.activation().type.shape[-1]
