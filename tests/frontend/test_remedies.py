@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import version_converter
 
@@ -223,3 +225,20 @@ def test_masks_ask_for_smaller_constants() -> None:
         qcompiler.compile(proto, target="reference", calibration=data(6), t_max=64)
     (found,) = caught.value.diagnostics
     assert found.nodes and "such as -20 in an additive mask" in (found.help or "")
+
+
+def test_models_with_layouts_of_a_processor(tmp_path: Path) -> None:
+    """As onnxruntime saves them where the processor has such layouts."""
+    proto = model(
+        "float[N,16,4,4] x", "c = Conv(x, w) r = Relu(c) y = Flatten(r)", w=(16, 16, 3, 3)
+    )
+    given = onnx.ModelProto.FromString(proto.SerializeToString())
+    given.graph.node[0].domain = "com.microsoft.nchwc"
+    given.opset_import.append(onnx.helper.make_opsetid("com.microsoft.nchwc", 1))
+    assert "onnxruntime saves with ORT_ENABLE_EXTENDED" in help_of(given)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(tmp_path / "saved.onnx")
+    ort.InferenceSession(proto.SerializeToString(), options)
+    assert "FusedConv" in {node.op_type for node in onnx.load(tmp_path / "saved.onnx").graph.node}
+    import_model(onnx.load(tmp_path / "saved.onnx"))

@@ -111,6 +111,10 @@ _BY_NAME = {
 }
 
 _DOMAINS = {
+    "com.microsoft.nchwc.": (
+        "compile the original model, or one that onnxruntime saves with ORT_ENABLE_EXTENDED: "
+        "higher levels of optimisation write layouts of one kind of processor"
+    ),
     "ai.onnx.ml.": "export the network alone: compute scalers and labels outside it",
     "ai.onnx.preview.training.": "export the model for inference, without training operators",
 }
