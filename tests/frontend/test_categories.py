@@ -112,6 +112,26 @@ def test_one_hot_compiles_to_levels_that_are_exact() -> None:
     assert len(kinds) - kinds.count("input") == 3  # steps, and two pieces of the layer
 
 
+def test_sigmoids_take_no_levels_from_the_label() -> None:
+    """The label is the largest score, also where its sigmoids saturate."""
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((800, 4)).astype(np.float32)
+    given: dict[str, Any] = {
+        "coefficients": 20 * rng.standard_normal(12),
+        "intercepts": 20 * rng.standard_normal(3),
+    }
+    right = {}
+    for post in ("NONE", "LOGISTIC"):
+        given |= {"classlabels_ints": (0, 1, 2), "post_transform": post}
+        proto = model([node("LinearClassifier", "x", "label scores", **given)], width=4)
+        expect(proto, x)
+        wanted, _ = run_onnx(proto, {"x": x})
+        program = qcompiler.compile(proto, target="reference", calibration=x[:200], t_max=16)
+        right[post] = np.mean(program.run(x)[0] == wanted)
+        assert not program.warnings  # neither output errs beyond what its levels explain
+    assert right["LOGISTIC"] >= right["NONE"] - 0.01  # eight frames
+
+
 def test_labels_are_looked_up_on_the_host(tmp_path: Path) -> None:
     weight = np.random.default_rng(2).standard_normal((3, 4)).astype(np.float32)
     classifier = node(

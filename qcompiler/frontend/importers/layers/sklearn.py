@@ -9,7 +9,7 @@ from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.refusals import CUT_BEFORE_TRANSFORM, RAW_SCORES
-from qcompiler.ir import Tensor, Value, size
+from qcompiler.ir import Constant, Tensor, Value, size
 from qcompiler.ir.ann import Affine, ArgMax, Clip, Dense, Function, Lookup, Softmax
 from qcompiler.ir.view import Reshape
 from qcompiler.passes.folding.two_classes import LARGEST_SCORE
@@ -77,7 +77,7 @@ def label_classes(node: NodeContext, help_: str = _LABELS) -> tuple[int, ...]:
 def linear_regressor(node: NodeContext) -> Value:
     """LinearRegressor of ai.onnx.ml: a dense layer."""
     transform(node, ("NONE",))
-    return _dense(node, node.integer("targets", 1))
+    return node.part("scores", Dense(), *_layer(node, node.integer("targets", 1)))
 
 
 def linear_classifier(node: NodeContext) -> tuple[Value, ...]:
@@ -91,15 +91,17 @@ def linear_classifier(node: NodeContext) -> tuple[Value, ...]:
     if len(labels) != rows:
         raise InvalidNode(f"has {len(labels)} labels for {rows} classes")
     opposite = post == "LOGISTIC" and _are_opposite(node, rows)
-    scores = _dense(node, rows, 0.5 if opposite else 1.0)
+    layer = _layer(node, rows, 0.5 if opposite else 1.0)
+    scores = node.part("scores", Dense(), *layer)
     if opposite:
         scores = node.part("clipped", Clip(-LARGEST_SCORE, LARGEST_SCORE), scores)
     index = node.part("index", ArgMax(0, False, False), scores)
     label = labelled(node, index, np.asarray(labels))
     if post == "SOFTMAX" or opposite:
         scores = node.part("softmax", Softmax(0, False), scores)
-    elif post == "LOGISTIC":
-        scores = node.part("sigmoid", Function("x sigmoid"), scores)
+    elif post == "LOGISTIC":  # levels for the label and those for a function lie elsewhere
+        inner = node.part("inner", Dense(), *layer)
+        scores = node.part("sigmoid", Function("x sigmoid"), inner)
     return label, scores
 
 
@@ -139,12 +141,12 @@ def transform(node: NodeContext, allowed: tuple[str, ...]) -> str:
     return found
 
 
-def _dense(node: NodeContext, rows: int, gain: float = 1.0) -> Value:
+def _layer(node: NodeContext, rows: int, gain: float = 1.0) -> tuple[Value | Constant, ...]:
+    """What a dense layer reads: values, weights and biases."""
     x = node.activation()
     given = np.asarray(node.attributes.get("coefficients", ()), np.float32)
     bias = np.asarray(node.attributes.get("intercepts") or (0.0,) * rows, np.float32)
     if len(x.type.shape) != 1 or given.size != rows * x.type.shape[0] or bias.size != rows:
         raise InvalidNode(f"has {given.size} coefficients for samples of {x.type.shape}")
     weight = given.reshape(rows, -1) * np.float32(gain)
-    operands = node.constant("weight", weight), node.constant("bias", bias * np.float32(gain))
-    return node.part("scores", Dense(), x, *operands)
+    return x, node.constant("weight", weight), node.constant("bias", bias * np.float32(gain))
