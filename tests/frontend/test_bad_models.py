@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from qcompiler.frontend.import_model import check_model, import_model
 from qcompiler.frontend.importers.table import IMPORTERS
 from qcompiler.ir import CompileError, InvalidModel, UnsupportedModel
+from qcompiler.ir.ann import Clip
 from tests.support.onnx_models import ints, model
 from tests.support.operator_cases import FLAT, IMAGE
 
@@ -103,6 +104,29 @@ def test_weights_that_are_not_finite(value: float) -> None:
     for body in ("y = Gemm(x, layer)", "y = MatMul(x, layer)", "y = Mul(x, layer)"):
         proto = model("float[N,6,6] x" if "M" in body else FLAT, body, layer=weight)
         refuses(proto, 'node "y_node"', 'tensor "layer"', "NaN or infinite")
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ("y = LayerNormalization(x, g)", "epsilon"),
+        ("y = LRN<size = 3>(x)", "beta"),
+        ("y = Shrink(x)", "lambd"),
+    ],
+)
+def test_attributes_that_are_not_finite(body: str, name: str) -> None:
+    proto = model(IMAGE, body, g=(8,))
+    for value, what in ((np.nan, "NaN as its"), (np.inf, "an infinite"), (-np.inf, "an infinite")):
+        proto.graph.node[0].attribute.append(helper.make_attribute(name, value))
+        refuses(proto, 'node "y_node"', f"has {what} {name}")
+        proto.graph.node[0].attribute.pop()
+
+
+def test_infinite_bounds_are_none() -> None:
+    proto = model(FLAT, "y = Clip<min = 0.0, max = 1.0>(x)", opset=7)
+    proto.graph.node[0].attribute[1].f = np.inf
+    (clip,) = import_model(proto).graph.nodes
+    assert clip.op == Clip(0.0)
 
 
 def test_weights_beyond_float32() -> None:

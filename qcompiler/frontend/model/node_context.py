@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isinf, isnan
 from typing import Any
 
 import numpy as np
@@ -94,9 +95,14 @@ class NodeContext:
         """An integer attribute."""
         return int(self._attribute(name, default, int))
 
-    def real(self, name: str, default: float) -> float:
-        """A floating-point attribute."""
-        return float(self._attribute(name, default, int | float))
+    def real(self, name: str, default: float, infinite: bool = False) -> float:
+        """A floating-point attribute, which may be ``infinite`` only where that means something."""
+        found = float(self._attribute(name, default, int | float))
+        if isnan(found):
+            raise InvalidNode(f"has NaN as its {name}")
+        if isinf(found) and not infinite:
+            raise InvalidNode(f"has an infinite {name}")
+        return found
 
     def text(self, name: str, default: str) -> str:
         """A string attribute."""

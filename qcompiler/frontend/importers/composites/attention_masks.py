@@ -104,10 +104,7 @@ def constant_padding(node: NodeContext, index: int, keys: int) -> Array:
 
 def _hiding(node: NodeContext) -> float:
     """What is added to the score of a key that is absent."""
-    hiding = node.real("mask_filter_value", ABSENT)
-    if np.isnan(hiding):
-        raise InvalidNode("has NaN as its mask_filter_value")
-    return max(hiding, _ABOVE_WINDOWS)
+    return max(node.real("mask_filter_value", ABSENT, infinite=True), _ABOVE_WINDOWS)
 
 
 def without_common(mask: Array) -> tuple[Array, Array]:

@@ -40,7 +40,7 @@ def clip(node: NodeContext) -> Value:
 
 def _bound(node: NodeContext, index: int, name: str, default: float) -> float:
     if node.opset < 11:
-        value = node.real(name, default)
+        value = node.real(name, default, infinite=True)
     else:
         given = node.fixed(index, name)
         if given is not None and given.size != 1:

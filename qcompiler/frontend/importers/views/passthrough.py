@@ -52,7 +52,7 @@ def pad(node: NodeContext) -> Value:
 
 def _pad_value(node: NodeContext) -> float:
     if node.opset < 11:
-        value = node.real("value", 0.0)
+        value = node.real("value", 0.0, infinite=True)
     else:
         given = node.fixed(2, "value")
         value = 0.0 if given is None or not given.size else float(given.reshape(-1)[0])
