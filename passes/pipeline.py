@@ -113,7 +113,7 @@ def _check_named(step: Pass) -> None:
 def _applied(step: Pass, graph: Graph) -> Graph:
     """What a pass makes of a graph; PipelineError for the faults of passes that are not ours."""
     heading = nullcontext() if is_ours(step) else _told(f"the pass {step.name} refuses the network")
-    with _blamed(step), heading, np.errstate(over="ignore"):  # what is infinite is told below
+    with _blamed(step), heading, np.errstate(over="ignore", invalid="ignore"):  # told below
         found = step(graph)
     if not isinstance(found, Graph):
         raise PipelineError(f"the pass {step.name} returns no Graph, but {type(found).__name__}")

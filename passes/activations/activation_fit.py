@@ -81,7 +81,9 @@ def range_of(operand: Operand, node: Node) -> Range:
         help_ = "put what makes it before normalize, and that before lower-activations, in --passes"
         raise InvalidGraph(Diagnostic(message, node.origin, help_))
     low, high = bounds
-    return (low, high) if high - low > 1e-6 * max(1.0, abs(low)) else (low - 0.5, low + 0.5)
+    narrow = 1e-6 * max(1.0, abs(low))
+    half = max(0.5, narrow / 2)
+    return (low, high) if high - low > narrow else (low - half, low + half)
 
 
 def power_of(gains: Sequence[Array]) -> float:

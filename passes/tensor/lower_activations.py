@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from qcompiler.ir import (
     Diagnostic,
     Graph,
@@ -170,6 +172,8 @@ class LowerActivations(Pass):
         x = node.operands[0]
         fits, new = self._fits(graph), self._builder(graph, node)
         found = fits.one(node, formula)
+        if np.abs(found.slopes).max() > np.finfo(np.float32).max:
+            raise ValueError("is too steep for weights in single precision")
         if each := fits.of_channels(node, formula, found):
             return new.total(*channel_segments(new, x, each))
         if found.jumps and isinstance(x, Value):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from qcompiler.frontend.importers.composites.matrices import two_values
 from qcompiler.frontend.importers.elementwise.masks import chooses_mask
 from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
@@ -149,7 +151,8 @@ def imported(op_type: str, node: NodeContext) -> tuple[batch_places.Result, ...]
         adapter = batch_rows_and_images.matrices
     if op_type == "Gemm" and two_values(node):
         adapter = batch_places.same_batch_axis
-    found = batch_axis.import_with(adapter, IMPORTERS[op_type], node)
+    with np.errstate(all="ignore"):  # constants that are not finite are refused as such
+        found = batch_axis.import_with(adapter, IMPORTERS[op_type], node)
     return found if isinstance(found, tuple) else (found,)
 
 

@@ -62,11 +62,11 @@ def _axes(node: NodeContext, x: Value) -> list[tuple[int, Axis]]:
         assert sizes is not None
         sizes, scales = _kept(node, lengths, sizes, at)
     roi = node.fixed(1, "region") if node.op_type == "Resize" and node.opset >= 11 else None
-    if roi is not None and not np.isfinite(roi).all():
-        raise InvalidNode("has a region whose ends are no numbers")
+    if roi is not None and not (np.abs(roi) < _LONGEST).all():
+        raise InvalidNode("has a region that ends at no place, or far outside of the image")
     found = []
     for index, axis in enumerate(at):
-        out = sizes[index] if sizes else int(np.float32(lengths[index]) * np.float32(scales[index]))
+        out = sizes[index] if sizes else np.float32(lengths[index]) * np.float32(scales[index])
         if axis < 0:
             if abs(scales[index] - 1) > 1e-9:
                 raise mixes_batch(node)
@@ -76,7 +76,7 @@ def _axes(node: NodeContext, x: Value) -> list[tuple[int, Axis]]:
         if out > _LONGEST:
             raise Refused(f"{node.op_type} to more than {_LONGEST} elements is not supported")
         ends = (0.0, 1.0) if roi is None or not roi.size else (roi[index], roi[len(at) + index])
-        found.append((axis, _line(node, lengths[index], out, scales[index], ends)))
+        found.append((axis, _line(node, lengths[index], int(out), scales[index], ends)))
     _tell_of_parts(node, [line for _, line in found])
     return found
 
