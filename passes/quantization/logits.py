@@ -15,21 +15,28 @@ def logits(graph: Graph, value: Value, *views: type) -> tuple[Value, ...]:
 
     Several values if the host concatenates the results of several softmax.
     """
-    node = graph.producer(value)
-    if node is None or not (isinstance(node.op, views) or _behind_softmax(graph, value)):
-        return (value,)
-    sources = (operand for operand in node.operands if isinstance(operand, Value))
-    return tuple(dict.fromkeys(one for source in sources for one in logits(graph, source, *views)))
+    behind, left = graph.known(_behind_softmax), [value]
+    found: dict[Value, bool] = {}  # whether it is one of them
+    while left:
+        if (one := left.pop()) in found:
+            continue
+        node = graph.producer(one)
+        found[one] = node is None or not (isinstance(node.op, views) or one.name in behind)
+        if node is not None and not found[one]:
+            left += (o for o in reversed(node.operands) if isinstance(o, Value))
+    return tuple(one for one, last in found.items() if last)
 
 
-def _behind_softmax(graph: Graph, value: Value) -> bool:
-    """Whether a value is the result of softmax or argmax, or arranges one."""
-    node = graph.producer(value)
-    if node is None or not isinstance(node.op, OnHost | View | Concat):
-        return False
-    if isinstance(node.op, OnHost):
-        return True
-    return any(_behind_softmax(graph, o) for o in node.operands if isinstance(o, Value))
+def _behind_softmax(graph: Graph) -> set[str]:
+    """The names of all results of softmax and argmax, and of what arranges these."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        sources = (operand.name for operand in node.operands if isinstance(operand, Value))
+        if isinstance(node.op, OnHost) or (
+            isinstance(node.op, View | Concat) and not found.isdisjoint(sources)
+        ):
+            found.add(node.result.name)
+    return found
 
 
 def until_logits(graph: Graph) -> Graph:

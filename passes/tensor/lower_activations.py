@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from textwrap import shorten
 from typing import ClassVar
 
 import numpy as np
@@ -129,7 +130,7 @@ class LowerActivations(Pass):
                     try:
                         nodes += self._function(graph, node, formula)
                     except ValueError as error:
-                        message = f"{formula!r} {error}"
+                        message = f"{shorten(formula, 200)!r} {error}"
                         help_ = _MANY_JUMPS if "chooses" in str(error) else NOT_FINITE
                         faults.append(Diagnostic(message, node.origin, help_))
                 case Multiply():

@@ -9,6 +9,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,14 @@ def test_data_files_that_cannot_be_read(name: str, tmp_path: Path) -> None:
         archive.writestr("x.txt", "text")
     with pytest.raises(DataError):
         data.read(tmp_path / name, (("x", (6,)),))
+
+
+def test_long_formulas_are_shortened() -> None:
+    names = ["x", *(f"e{index}" for index in range(60)), "y"]
+    body = " ".join(f"{y} = Exp({x})" for x, y in pairwise(names))
+    with pytest.raises(UnsupportedModel, match=r"exp \[...\]' is not finite") as caught:
+        qcompiler.compile(model("float[N,4] x", body))
+    assert len(caught.value.diagnostics[0].message) < 400
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx import TensorProto
 import qcompiler
 from qcompiler.frontend.import_model import check_model, import_model
 from qcompiler.ir import InvalidModel, UnsupportedModel, parse, show
+from qcompiler.passes.quantization.logits import logits
 from tests.support.onnx_models import agrees, ints, model, run_onnx
 from tests.support.operator_cases import FLAT, ROWS
 
@@ -132,3 +134,18 @@ def test_constant_outputs_run(tmp_path: Any) -> None:
 def test_more_elements_than_there_are(count: int) -> None:
     with pytest.raises(InvalidModel, match=f"TopK has k {count} for 6 elements along axis 1"):
         import_model(model(FLAT, "v, y = TopK(x, k)", k=ints(count)))
+
+
+def test_a_long_chain_of_softmax_is_followed() -> None:
+    """Of more nodes than calls may be nested."""
+    names = ["x", *(f"s{index}" for index in range(1100)), "y"]
+    body = " ".join(f"{y} = Softmax({x})" for x, y in pairwise(names))
+    graph = import_model(model(FLAT, body)).graph
+    assert logits(graph, graph.outputs[0]) == graph.inputs
+
+
+def test_logits_keep_their_order() -> None:
+    body = "a = Softmax(x) b = Neg(x) c = Softmax(b) d = Concat<axis=1>(c, a)"
+    body += " y = Concat<axis=1>(d, c)"
+    graph = import_model(model(FLAT, body)).graph
+    assert [one.name for one in logits(graph, graph.outputs[0])] == ["b", "x"]

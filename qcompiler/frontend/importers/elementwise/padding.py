@@ -45,7 +45,7 @@ def padding(node: NodeContext, value: Value, factor: float) -> Padding | None:
         below = padding(node, source, factor)
         return below and below._replace(present=node.part("view", made.op, below.present, *places))
     formula = f"{inner} {factor!r} *"
-    found = _numbers(formula, is_flag(node.scope, root))
+    found = _numbers(node.scope, root, formula)
     if found is None:
         return None
     shift, hidden = found
@@ -59,9 +59,10 @@ def flag(node: NodeContext, root: Value, formula: str) -> Value:
     return node.scope.builder.with_levels(found, (0.0, 1.0), 2)
 
 
-def _numbers(formula: str, of_flag: bool) -> tuple[float, float] | None:
+def _numbers(scope: Scope, root: Value, formula: str) -> tuple[float, float] | None:
     """What a mask adds where it hides nothing, and the largest number by which it hides."""
-    if of_flag and (found := _apart(values(formula, np.array([0.0, 1.0])))):
+    found = _apart(values(formula, np.array([0.0, 1.0])))
+    if found and is_flag(scope, root):  # which may be far behind its source
         return found
     if not COMPARISONS & {*formula.split()}:
         return None
