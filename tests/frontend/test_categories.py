@@ -210,6 +210,7 @@ REFUSED: dict[str, tuple[list[onnx.NodeProto], str, str]] = {
         "set its post_transform to NONE",
     ),
     "several labels": ([node("Binarizer", "x", "y", threshold=0.5)], "Binarizer", "keep only"),
+    "a step": ([node("Binarizer", "x", "y", threshold=0.5)], "Binarizer", "binarize the data"),
     "samples": ([node("Normalizer", "x", "y", norm="L2")], "after a softmax", "outside the"),
 }
 
