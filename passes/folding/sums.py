@@ -12,7 +12,9 @@ from qcompiler.ir.ann import Add, Affine, Pad, SumPool
 from qcompiler.ir.kernels import Array
 
 from .linear import per_channel
-from .neighbours import is_ranged
+from .neighbours import affine, is_ranged, only_producer, scale_and_shift
+
+_DEEP = 8  # scales of sums around one: few move one after the other, as their roundings are
 
 
 def sum_rules(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -68,19 +70,17 @@ def _scaled(node: Node, operand: Operand, factor: int, result: Value) -> Node:
 
 
 def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """A scale of each channel is one of each branch, and a shift one of the first."""
-    inner = graph.producer(node.operands[0])
-    if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
+    """A scale of each channel is one of each branch, and a shift one of the first.
+
+    The scales far inside a deep nest wait for the one that moves them all.
+    """
+    inner, outside = _scaled_sum(node, graph), _scales_outside(node, graph)
+    if inner is None or outside == _DEEP:
         return None
+    if outside == _DEEP - 1:
+        return _nest_as_sum(node, graph)
     scale, shift = node.operands[1:]
-    assert isinstance(scale, Constant) and isinstance(shift, Constant)
-    if per_channel(scale.data, node.result.type.shape) is None:
-        return None
-    if len(set(inner.operands)) < len(inner.operands):
-        return None  # is made one scaled branch first
-    kept = is_ranged(inner.result) or _is_gain(node, scale.data, graph)
-    if kept and _has_windows(inner, graph):
-        return None
+    assert isinstance(shift, Constant)
     none = Constant(f"{shift.name}:none", np.zeros_like(shift.data))
     branches = [
         Node(
@@ -96,6 +96,58 @@ def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         *branches,
         replace(inner, operands=operands, result=node.result, origin=origins(inner, node)),
     )
+
+
+def _nest_as_sum(node: Node, graph: Graph) -> tuple[Node, ...]:
+    """A scale of a sum, and those inside it, as one sum of scaled values.
+
+    One after the other, each scale would move through all that is inside it.
+    """
+    left, sums, branches = [(node, *scale_and_shift(node))], list[Node](), list[Node]()
+    while left:
+        outer, scale, shift = left.pop()
+        total = graph.producer(outer.operands[0])
+        assert total is not None
+        sums += outer, total
+        for operand in total.operands:
+            nested = graph.producer(operand)
+            alone = nested is not None and graph.only_user(nested.result) is total
+            if nested is not None and alone and _scaled_sum(nested, graph):
+                gain, offset = (array.astype(np.float64) for array in scale_and_shift(nested))
+                left.append((nested, gain * scale, offset * scale + shift))
+            else:
+                name = graph.fresh(f"{node.result.name}:branch{len(branches)}")
+                result = Value(name, total.result.type)
+                branches.append(affine(operand, scale, shift, result, outer.origin))
+            shift = np.zeros_like(shift)
+    operands = tuple(branch.result for branch in branches)
+    total = Node(Add(), operands, node.result, origins(*reversed(sums)))
+    return (*branches, total)
+
+
+def _scaled_sum(node: Node, graph: Graph) -> Node | None:
+    """The sum that a scale reads, if its branches can take the scale."""
+    inner = only_producer(node, graph, Add) if isinstance(node.op, Affine) else None
+    if inner is None:
+        return None
+    scale, _ = scale_and_shift(node)
+    if per_channel(scale, node.result.type.shape) is None:
+        return None
+    if len(set(inner.operands)) < len(inner.operands):
+        return None  # is made one scaled branch first
+    kept = is_ranged(inner.result) or _is_gain(node, scale, graph)
+    return None if kept and _has_windows(inner, graph) else inner
+
+
+def _scales_outside(node: Node, graph: Graph) -> int:
+    """How many scales of sums that branches can take are around a scale of a sum, up to _DEEP."""
+    for found in range(_DEEP):
+        total = graph.only_user(node.result)
+        outer = graph.only_user(total.result) if total and isinstance(total.op, Add) else None
+        if outer is None or _scaled_sum(outer, graph) is None:
+            return found
+        node = outer
+    return _DEEP
 
 
 def takes_only_gain(layer: Node, scale: Array, graph: Graph) -> bool:
