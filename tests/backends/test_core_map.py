@@ -6,8 +6,9 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -235,6 +236,33 @@ def test_wide_weights_take_a_second_axon() -> None:
     for inhibition, axons in ((-254, 2), (-512, 2), (-402, 4)):
         row = Synapses("b", "b", "each", np.array([inhibition]), (2,))
         assert cost_of(row, group).load(CoreGrid(2, 1)).axons.item() == axons
+
+
+@pytest.mark.parametrize("rows", [1, 7, 3000, 5000])  # a run alone, and up to 2,048 together
+def test_long_and_short_runs_of_a_matrix_are_counted_alike(rows: int) -> None:
+    weights = np.random.default_rng(0).integers(-1, 2, (5000, 8))
+    grid = CoreGrid(5000, 1, rows)
+    cost = cost_of(
+        Synapses("a", "b", "matrix", weights, (8,)), Population("b", (5000,), True, 10, 0, 1, 2)
+    )
+    runs = [weights[a:b] != 0 for a, b in pairwise(grid.channel_starts)]
+    counts = np.array([run.sum(axis=0) for run in runs])
+    load = cost.load(grid)
+    np.testing.assert_array_equal(load.axons[:, 0], (counts > 0).sum(axis=1))
+    stored = synapse_bits(counts, grid.neurons, 0)
+    np.testing.assert_array_equal(load.bits[:, 0], stored.sum(axis=1))
+    np.testing.assert_array_equal(cost.output_axons(grid), (counts > 0).sum(axis=0))
+
+
+def test_a_wide_layer_of_few_inputs_is_mapped_at_once() -> None:
+    """One by one, its 200,000 receivers take 4 s on the finest grid."""
+    weights = np.ones((200_000, 4), np.int8)
+    group = Population("b", (len(weights),), True, 10, 0, 1, 2)
+    cost = cost_of(Synapses("a", "b", "matrix", weights, (4,)), group)
+    begin = process_time()
+    load = cost.load(CoreGrid(len(weights), 1, len(weights)))
+    assert process_time() - begin < 1  # takes 0.02 s
+    assert np.unique(load.axons) == 4
 
 
 def test_a_view_that_repeats_senders_is_bounded_from_above() -> None:

@@ -16,7 +16,7 @@ from qcompiler.ir.kernels import Array
 
 from .core_grid import CoreGrid, channels_and_positions
 from .core_load import CoreLoad, ProjectionCost
-from .seen_places import Seen, seen_places
+from .seen_places import Seen, SeenPlaces
 from .synapse_memory import synapse_bits
 
 
@@ -34,11 +34,9 @@ class ConvolutionCost:
         )
         self.outs, self.area = outs // row.groups, prod(row.senders[1:])
         image = np.arange(self.area, dtype=np.int32).reshape(1, *row.senders[1:])
-        self.fields = receptive_fields(row, image, tuple(kernel)).reshape(
-            channels_and_positions(group)[1], -1
-        )
-        fields = np.count_nonzero(self.fields >= 0)
-        self.synapses = self.weight_parts * row.weights.shape[0] * self.ins * int(fields)
+        fields = receptive_fields(row, image, tuple(kernel))
+        self.seen = SeenPlaces(fields.reshape(channels_and_positions(group)[1], -1), self.area)
+        self.synapses = self.weight_parts * row.weights.shape[0] * self.ins * len(self.seen.numbers)
         self._windows = lru_cache(maxsize=1)(self._count)
 
     @property
@@ -49,8 +47,7 @@ class ConvolutionCost:
         yield from (tuple(row.strides), tuple(row.pads), tuple(row.dilations))
 
     def _count(self, columns: int) -> Seen:
-        starts = CoreGrid(1, len(self.fields), 1, columns).position_starts
-        return seen_places(self.fields, self.area, starts)
+        return self.seen.by(CoreGrid(1, self.seen.places, 1, columns).position_starts)
 
     def _channels(self, grid: CoreGrid) -> tuple[Array, Array, Array]:
         """Of a run's channels: how many in its first, last and other groups; how many such groups.

@@ -51,7 +51,7 @@ class CoreGrid:
 
     def sums(self, summed_area_table: Array) -> Array:
         """Sums over every core, ``rows x columns``; see `summed_area_table`."""
-        found = summed_area_table[self.channel_starts][:, self.position_starts]
+        found = summed_area_table[np.ix_(self.channel_starts, self.position_starts)]
         rows = found[1:] - found[:-1]
         between: Array = rows[:, 1:] - rows[:, :-1]
         return between

@@ -119,8 +119,9 @@ def _add_output_axons(
             traffic[pair] = traffic.get(pair, 0) + int(count.sum())
         if row.source in axons and row.source != row.target:
             total = axons[row.source]
-            numbers = np.arange(count.size) if row.order is None else np.ravel(row.order)
-            np.add.at(total, numbers, count)
+            if row.order is not None:
+                count = np.bincount(np.ravel(row.order), count, total.size).astype(np.int64)
+            total += count
     return clock_axons
 
 

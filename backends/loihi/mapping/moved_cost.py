@@ -16,7 +16,7 @@ from qcompiler.ir.kernels import Array
 
 from .core_grid import CoreGrid
 from .core_load import CoreLoad
-from .seen_places import Seen, seen_places
+from .seen_places import Seen, SeenPlaces
 from .synapse_memory import synapse_bits
 
 
@@ -26,10 +26,7 @@ class _Axis:
     def __init__(self, numbers: Array) -> None:
         self.numbers = numbers
         known, self.first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
-        self.size, self._fields = len(known), inverse.reshape(-1, 1).astype(np.int32)
-
-    def seen(self, starts: Array) -> Seen:
-        return seen_places(self._fields, self.size, starts)
+        self.seen = SeenPlaces(inverse.reshape(-1, 1), len(known))
 
 
 class MovedCost:
@@ -53,11 +50,12 @@ class MovedCost:
         yield from (each.tobytes() for each in numbers)
 
     def _seen_rows(self, rows: int) -> Seen:
-        return self.channels.seen(CoreGrid(len(self.channels.numbers), 1, rows, 1).channel_starts)
+        grid = CoreGrid(len(self.channels.numbers), 1, rows, 1)
+        return self.channels.seen.by(grid.channel_starts)
 
     def _seen_columns(self, columns: int) -> Seen:
         grid = CoreGrid(1, len(self.positions.numbers), 1, columns)
-        return self.positions.seen(grid.position_starts)
+        return self.positions.seen.by(grid.position_starts)
 
     def load(self, grid: CoreGrid) -> CoreLoad:
         """See `ProjectionCost`."""

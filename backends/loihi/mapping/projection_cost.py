@@ -31,6 +31,8 @@ from .core_load import CoreLoad, ProjectionCost
 from .one_to_one_cost import one_to_one_cost
 from .synapse_memory import synapse_bits
 
+_BLOCK = 1 << 14  # weights of short runs that are counted together
+
 
 class DenseCost:
     """Weights ``receivers x senders``; the receivers are channels of one place."""
@@ -49,23 +51,34 @@ class DenseCost:
     def load(self, grid: CoreGrid) -> CoreLoad:
         """See `ProjectionCost`."""
         axons, bits = np.zeros((2, grid.rows, 1), np.int64)
+        longest = -(-grid.channels // grid.rows)
+        stored = synapse_bits(np.arange(longest + 1), grid.neurons, self.row.delay)
         for nonzero in self.weight_parts:
-            for index, (a, b) in enumerate(
-                zip(grid.channel_starts[:-1], grid.channel_starts[1:], strict=True)
-            ):
-                count = np.bincount(nonzero[a:b].sum(axis=0, dtype=np.int32))
-                stored = synapse_bits(np.arange(len(count)), grid.neurons, self.row.delay)
-                axons[index] += count[1:].sum()
-                bits[index] += count @ stored
+            for at, count in _synapses(nonzero, grid.channel_starts):
+                axons[at, 0] += np.count_nonzero(count, axis=1)
+                bits[at, 0] += stored[count].sum(axis=1)
         return CoreLoad(axons, bits)
 
     def output_axons(self, grid: CoreGrid) -> Array:
         """See `ProjectionCost`."""
         found = np.zeros(self.row.weights.shape[1], np.int64)
         for nonzero in self.weight_parts:
-            for a, b in zip(grid.channel_starts[:-1], grid.channel_starts[1:], strict=True):
-                found += nonzero[a:b].any(axis=0)
+            for _, count in _synapses(nonzero, grid.channel_starts):
+                found += np.count_nonzero(count, axis=0)
         return found
+
+
+def _synapses(nonzero: Array, starts: Array) -> Iterator[tuple[slice, Array]]:
+    """Of every sender in each run of receivers: some runs, and their numbers ``runs x senders``."""
+    step = max(1, _BLOCK // max(1, int(np.diff(starts).max()) * nonzero.shape[1]))
+    for at in range(0, len(starts) - 1, step):
+        edges = starts[at : at + step + 1]
+        some = nonzero[edges[0] : edges[-1]]
+        if step == 1:
+            count = some.sum(axis=0, dtype=np.int32, keepdims=True)
+        else:
+            count = np.add.reduceat(some, edges[:-1] - edges[0], axis=0, dtype=np.int32)
+        yield slice(at, at + step), count
 
 
 class ClockCost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,22 +20,30 @@ class Seen(NamedTuple):
     runs: Array
 
 
-def seen_places(fields: Array, area: int, starts: Array) -> Seen:
-    """What runs that begin at ``starts`` see of an area, each of their places what its field holds.
+class SeenPlaces:
+    """What places see of an area: ``fields`` is ``places x numbers``, negative ones for none.
 
-    ``fields`` is ``places x numbers``, with negative numbers for none; ``starts`` ends with the
-    number of places.
+    Sorted once by what is seen and then by the place, for whatever runs of places.
     """
-    runs = len(starts) - 1
-    kind: Any = np.int32 if runs * area < 1 << 31 else np.int64
-    begin = np.repeat(np.arange(runs, dtype=kind) * kind(area), np.diff(starts))
-    keys: Array = (begin[:, None] + fields)[fields >= 0]
-    keys.sort(kind="stable")  # which uses that parts are in order
-    firsts = np.flatnonzero(np.diff(keys, prepend=-1))
-    multiplicity = np.diff(firsts, append=len(keys))
-    run, position = np.divmod(keys[firsts], area)
-    most = int(multiplicity.max(initial=0)) + 1
-    found = np.bincount(run * np.int64(most) + multiplicity, minlength=runs * most)
-    found = found.reshape(runs, most)
-    used = np.flatnonzero(found.any(axis=0))
-    return Seen(used, found[:, used], np.bincount(position, minlength=area))
+
+    def __init__(self, fields: Array, area: int) -> None:
+        self.places, self.area = len(fields), area
+        seen = np.flatnonzero(fields.ravel() >= 0)
+        numbers = fields.ravel()[seen]
+        order = np.argsort(numbers, kind="stable")
+        self.numbers = numbers[order]
+        self.seen_from = (seen[order] // max(1, fields.shape[1])).astype(np.int32)
+        self._new = np.diff(self.numbers, prepend=-1) != 0
+
+    def by(self, starts: Array) -> Seen:
+        """By runs that begin at ``starts``, which end with the number of places."""
+        runs = len(starts) - 1
+        run = np.repeat(np.arange(runs, dtype=np.int32), np.diff(starts))[self.seen_from]
+        firsts = np.flatnonzero(self._new | (np.diff(run, prepend=-1) != 0))
+        multiplicity = np.diff(firsts, append=len(run))
+        most = int(multiplicity.max(initial=0)) + 1
+        found = np.bincount(run[firsts] * np.int64(most) + multiplicity, minlength=runs * most)
+        found = found.reshape(runs, most)
+        used = np.flatnonzero(found.any(axis=0))
+        position = self.numbers[firsts]
+        return Seen(used, found[:, used], np.bincount(position, minlength=self.area))
