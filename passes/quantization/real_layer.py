@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qcompiler.ir import Constant, Diagnostic, Node, Spikes, UnsupportedModel
+from qcompiler.ir import Constant, Diagnostic, Graph, Node, Spikes, UnsupportedModel
 from qcompiler.ir.ann import Affine, Conv, Dense, Pad, SumPool
 from qcompiler.ir.kernels import Array, expand_to_rank
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 
-from .fusion_groups import Branch, FusionGroup
+from .fusion_groups import Branch, FusionGroup, fusion_groups
 
 _FAR = 1e37  # larger numbers count as infinite
 
@@ -26,7 +26,10 @@ class LinearSynapse(NamedTuple):
 
 
 class RealLayer(NamedTuple):
-    """The synapses of every branch, a positive gain behind their sum, and a bias behind that."""
+    """The synapses of every branch, a positive gain behind their sum, and a bias behind that.
+
+    The largest gain of a channel is 1: its neurons' slopes are the channel's or larger.
+    """
 
     branches: tuple[LinearSynapse, ...]
     bias: Array
@@ -50,11 +53,24 @@ def real_layer_of(group: FusionGroup, sources: Sequence[Sequence[Spikes]]) -> Re
         expand_to_rank(c.data.astype(np.float64), rank) for c in constants_of(group.gain)
     )
     bias = bias * scale + shift
-    if any(length > 1 for length in scale.shape[1:]):
-        return RealLayer(branches, bias, scale)
-    return RealLayer(
-        tuple(_times(branch, scale) for branch in branches), bias, np.ones((1,) * rank)
+    largest = _largest(scale)
+    return RealLayer(tuple(_times(branch, largest) for branch in branches), bias, scale / largest)
+
+
+def gain_spread(graph: Graph) -> float:
+    """The largest ratio of gains of one channel: that of the slopes of its neurons."""
+    gains = (
+        expand_to_rank(constants_of(group.gain)[0].data, len(group.result.type.shape))
+        for group in fusion_groups(graph)
+        if group.gain
     )
+    return max((float(np.max(_largest(gain) / gain)) for gain in gains), default=1.0)
+
+
+def _largest(gain: Array) -> Array:
+    """The largest gain of every channel."""
+    found: Array = gain.max(axis=tuple(range(1, gain.ndim)), keepdims=True)
+    return found
 
 
 def _times(branch: LinearSynapse, scale: Array) -> LinearSynapse:

@@ -51,15 +51,13 @@ def check_steepness(
 def _check_steepness(
     ratios: list[ScaledWeights], real: RealLayer, limits: Limits, group: FusionGroup
 ) -> None:
-    if (worst := max(r.largest.max() / r.parts for r in ratios)) * (
-        gain := real.gain.max()
-    ) > limits.weight + 0.5:
+    if (worst := max(r.largest.max() / r.parts for r in ratios)) > limits.weight + 0.5:
         raise UnsupportedModel(
             Diagnostic(
-                f"one input level changes an output by {worst * gain:.0f} levels, "
+                f"one input level changes an output by {worst:.0f} levels, "
                 f"but the largest integer weight is {limits.weight}",
                 group.origin,
-                _less_steep(max(float(r.largest.max()) for r in ratios) * gain),
+                _less_steep(max(float(r.largest.max()) for r in ratios)),
             )
         )
 

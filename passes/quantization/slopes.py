@@ -106,11 +106,10 @@ def ratios_of(
         ScaledWeights(branch, source.scale / code.scale, shape, _most_parts(fan, room))
         for branch, source, fan in zip(real.branches, sources, fans, strict=True)
     ]
-    largest = limit / real.gain.max()
     for ratio in found:
-        ratio.split(largest)
+        ratio.split(limit)
     if len(found) > 1 or fine:
-        _sharpen(found, fans, sources, largest, fine)
+        _sharpen(found, fans, sources, limit, fine)
     return found
 
 

@@ -5,8 +5,9 @@ A fusion group ``y = clip(gain (w x + b) + c)``, with x and y quantized as ``s (
 
     W = round(D g w s_x / s_y)      B = round(D ((g b + c) / s_y + z_y)) - z_x sum(W) + D // 2
 
-``w x`` and ``z_x sum(W)`` are sums over the branches of the group; each branch has its own x. A
-gain that varies over space divides the slope instead: the slope of the neuron is round(D / g).
+``w x`` and ``z_x sum(W)`` are sums over the branches of the group; each branch has its own x. Where
+the gain varies over space, g is the largest of the channel; a neuron of a smaller gain has a larger
+slope: round(D g / gain).
 
 The slope D of a channel is as large as its weights and membrane potentials allow, so that every
 channel uses all bits of its weights. The term of the zero point differs between neurons, because

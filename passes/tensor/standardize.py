@@ -39,10 +39,12 @@ from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.rescaling import ends, rescale_input, rescale_output, scalable_root
 from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
 from qcompiler.passes.quantization.logits import logits
+from qcompiler.passes.quantization.real_layer import gain_spread
 
 from .fold_linear import FoldLinear
 
 _UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
+_STEEPEST = 64.0  # ratio of the slopes of a channel's neurons: of a steeper one membranes overflow
 _NARROWEST = 1e-30  # width that single precision can divide by
 _CLEAR = 0.5  # of that ratio: where a sample has less, all data have less than the ratio
 _WORTH = 0.25  # of the noise at the outputs that is left
@@ -63,8 +65,9 @@ class Standardize(Pass):
     for all features makes outputs noisy and a code for each, or more levels, do not. An output is
     rescaled if one range for all features is twice as wide as that of any; for scores, of which the
     largest counts, 8 times. Features are elements, or, where readers share weights, the indices of
-    one axis. Their ranges are those of `normalize`, by ``method`` and ``percentile``.
-    Without data nothing changes. Raises DataError if the data do not fit, are empty or not finite.
+    one axis; within a channel none is more than 64 times as wide. Ranges are those of `normalize`,
+    by ``method`` and ``percentile``. Without data nothing changes. Raises DataError if the data do
+    not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "standardize"
@@ -138,8 +141,7 @@ def _better(
     Codes round inputs, and those of features the weights of their readers.
     """
     few = sample(data, _IMAGES)
-    made_of = (one for value in graph.outputs for one in logits(graph, value))
-    names = list(dict.fromkeys(value.name for value in made_of))
+    names = list(dict.fromkeys(v.name for out in graph.outputs for v in logits(graph, out)))
     known = [RealNetwork(graph, names, 2 * len(few[0]))]
     exact = joined(known[0](few), names)
     x = few[index].astype(np.float64)
@@ -155,8 +157,7 @@ def _better(
         return float(np.mean([relative_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
     together = noise(graph, rounded_together(data[index], x, f"input {graph.inputs[index].name}"))
-    grid = grid_of(data[index], False)
-    integers = grid is not None and grid.span < LEVELS
+    integers = bool(grid := grid_of(data[index], False)) and grid.span < LEVELS
     if together <= ((_NOISIER if integers else _NOISY) if axes else _NOISIEST):
         return graph
     apart = noise(made, rounded_apart(x, ranges, LEVELS))
@@ -173,8 +174,7 @@ def _better(
 
 
 def _with_output(graph: Graph, data: tuple[Array, ...], value: Value, cut: float | None) -> Graph:
-    made = scalable_root(graph, value)
-    if made is None:
+    if (made := scalable_root(graph, value)) is None:
         return graph
     lowest = made.op.low if isinstance(made.op, Clip) else None
     # Pixels of an image are one feature.
@@ -190,9 +190,11 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value, cut: float
         least = _UNLIKE_SCORES if are_scores(array) else _UNLIKE
         if ranges.ratio < least or ranges.width.min() < _NARROWEST:
             continue
-        rescaling = Rescaling(-ranges.low / ranges.width, ranges.width)
-        changed = FoldLinear()(rescale_output(graph, value, rescaling))
-        changed = with_scales_at_roots(changed)
+        for width in (ranges.width, np.maximum(ranges.width, ranges.width.max() / _STEEPEST)):
+            rescaling = Rescaling(-ranges.low / width, width)
+            changed = with_scales_at_roots(FoldLinear()(rescale_output(graph, value, rescaling)))
+            if gain_spread(changed) <= max(_STEEPEST, gain_spread(graph)):
+                break
         if len(spiking_values(changed)) <= len(spiking_values(graph)):
             return changed
     return graph

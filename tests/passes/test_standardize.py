@@ -241,3 +241,22 @@ def test_no_feature_is_divided_by_a_width_beyond_single_precision() -> None:
     graph = import_model(model("float[N,3] x", body, V=(3, 8), W=(8, 3))).graph
     tiny = (UNIT * 1e-40).astype(np.float32)
     assert show(Standardize(calibration=(tiny,))(graph)) == show(graph)
+
+
+@pytest.mark.parametrize("target", ["loihi", "reference"])
+@pytest.mark.parametrize(("bias", "size"), [(1e-4, 1), (20, 20)])  # 1e5 and 20 times narrower
+def test_rows_of_padding_that_see_a_bias_alone_fit_membranes(
+    target: str, bias: float, size: float
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3, 4, 5)).astype(np.float32)
+    w, b = singles(size * rng.normal(size=(3, 3, 1, 1))), singles([bias, -bias / 2, bias / 3])
+    body = "a = Conv(x, v) y = Conv<kernel_shape = [1, 1], pads = [1, 1, 1, 1]>(a, w, b)"
+    proto = model("float[N,3,4,5] x", body, v=(3, 3, 1, 1), w=w, b=b)
+    program = qcompiler.compile(proto, target=target, calibration=x, t_max=64)
+    found, (exact,) = np.asarray(program.run(x)), run_onnx(proto, {"x": x})
+    inner = np.s_[:, :, 1:-1, 1:-1]
+    assert np.std(found[inner] - exact[inner]) < FOUR_ROUNDINGS * exact[inner].std()
+    width = float(np.ptp(exact)) / 64
+    np.testing.assert_allclose(found[:, :, 0], exact[:, :, 0], atol=2 * max(width, 2 * bias) / 255)
+    np.testing.assert_array_equal(found[:2], program.run(x[:2], engine="steps"))
