@@ -12,14 +12,13 @@ the layer.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
-from qcompiler.ir import Graph, Node, Operand, Rule, Value, drop_dead, rewrite, size
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
+from qcompiler.ir import Graph, Node, Value, drop_dead, size
+from qcompiler.ir.ann import Affine, Clip
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.host_copies import is_host_copy
-from qcompiler.passes.folding.linear import elements_summed, fan_in_of, takes_scale
-from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum
+from qcompiler.passes.folding.linear import fan_in_of
+from qcompiler.passes.folding.neighbours import copy_nodes
 from qcompiler.passes.quantization.fusion_groups import (
     FusionGroup,
     fusion_groups,
@@ -31,11 +30,9 @@ from .continuous_fit import MOST_SEGMENTS
 from .fine_values import is_left
 from .resolution import Resolution
 
-_FEW_CLIPS = 2  # that the layer behind reads without a population between
 MOST_CLIPS = 8  # of a function, each with a copy of the layer
 MORE_CLIPS = 16  # where precision is asked for
-_FEW_SYNAPSES = 16  # of one neuron
-_FEW_AT_OUTPUT = 256  # of one neuron of an output, where precision is asked for
+FEW_SYNAPSES = 16  # of one neuron
 _FEW_ADDED = 1024  # synapses of all copies
 _SHARE = 0.5  # of the network's synapses
 _MORE_ADDED = 1 << 14  # for the functions of states
@@ -114,7 +111,7 @@ def is_clip(graph: Graph, node: Node) -> bool:
 
 def is_small(group: FusionGroup) -> bool:
     """Whether a neuron of a group has few synapses, borders aside."""
-    return fan_in_of(group) <= _FEW_SYNAPSES
+    return fan_in_of(group) <= FEW_SYNAPSES
 
 
 def most_clips(group: FusionGroup, t_max: int, finer: bool = False) -> int:
@@ -133,76 +130,3 @@ def copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[N
     last = {group.result.name: made[-1].result}
     operands = tuple(last.get(operand.name, operand) for operand in reader.operands)
     return [*made, replace(reader, operands=operands)]
-
-
-def split_readers(
-    graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0, most: int = MOST_CLIPS
-) -> Graph:
-    """Distribute a layer over a sum of two clips, one of small fan-in over up to ``most``.
-
-    ``rules`` simplify the result. Not if the layer would sum more elements than ``fan_in`` (0: no
-    limit).
-    """
-    return rewrite(graph, partial(_split, fan_in=fan_in, most=most), *rules)
-
-
-def _split(node: Node, graph: Graph, fan_in: int, most: int) -> tuple[Node, ...] | None:
-    if not isinstance(node.op, Conv | Dense):
-        return None
-    inner = graph.producer(node.operands[0])
-    if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
-        return None
-    clips, elements = len(inner.operands), elements_summed(node)
-    most = most if elements <= _FEW_SYNAPSES else _FEW_CLIPS
-    if clips > most or 0 < fan_in < clips * elements:
-        return None
-    if not all(_scaled_clip(graph, operand, node) for operand in inner.operands):
-        return None
-    name = node.result.name
-    return distribute_over_sum(
-        node, inner.operands, lambda index: graph.fresh(f"{name}:clip{index}")
-    )
-
-
-def split_outputs(graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0) -> Graph:
-    """Distribute a small layer that is an output over a sum of values that spike.
-
-    The sum, of segments or gates, then needs no population, which would round it to levels.
-    """
-    return rewrite(graph, partial(_split_output, fan_in=fan_in or _FEW_AT_OUTPUT), *rules)
-
-
-def _split_output(node: Node, graph: Graph, fan_in: int) -> tuple[Node, ...] | None:
-    if not isinstance(node.op, Conv | Dense) or not is_network_output(graph, node.result):
-        return None
-    inner = graph.producer(node.operands[0])
-    if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
-        return None
-    synapses = len(inner.operands) * elements_summed(node)
-    if synapses > min(fan_in, _FEW_AT_OUTPUT):
-        return None
-    if not all(_spikes(graph, operand, node) for operand in inner.operands):
-        return None
-    name = node.result.name
-    return distribute_over_sum(node, inner.operands, lambda i: graph.fresh(f"{name}:term{i}"))
-
-
-def _spikes(graph: Graph, operand: Operand, layer: Node) -> bool:
-    """Whether a value, or what it scales, is a clip, or a population that others read as well."""
-    source = _unscaled(graph, operand, layer)
-    node = graph.producer(source)
-    shared = isinstance(source, Value) and graph.only_user(source) is None
-    return node is None or shared or isinstance(node.op, Clip)
-
-
-def _scaled_clip(graph: Graph, operand: Operand, layer: Node) -> bool:
-    node = graph.producer(_unscaled(graph, operand, layer))
-    return node is not None and isinstance(node.op, Clip)
-
-
-def _unscaled(graph: Graph, operand: Operand, layer: Node) -> Operand:
-    """What a value scales, if a layer can hold the scale; else the value."""
-    node = graph.producer(operand)
-    if node is None or not isinstance(node.op, Affine):
-        return operand
-    return node.operands[0] if takes_scale(layer, node.arrays[0], operand.type.shape) else operand

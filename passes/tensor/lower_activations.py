@@ -36,23 +36,18 @@ from qcompiler.passes.activations.attainable import Attainable, between
 from qcompiler.passes.activations.channel_fits import channel_segments
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.continuous_fit import MOST_SEGMENTS
-from qcompiler.passes.activations.duplication import (
-    MOST_CLIPS,
-    duplicate_layers,
-    split_outputs,
-    split_readers,
-)
+from qcompiler.passes.activations.duplication import MOST_CLIPS, duplicate_layers
 from qcompiler.passes.activations.fine_values import FineValues
 from qcompiler.passes.activations.function_fits import FunctionFits
 from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.inlining import inline_sums, inlines, keeps_sums, populations
 from qcompiler.passes.activations.lost_variables import without_lost
+from qcompiler.passes.activations.lowered_sums import split_outputs, split_readers
 from qcompiler.passes.activations.products import states
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.true_values import remember
 from qcompiler.passes.base import Pass, check_limits
 from qcompiler.passes.calibration.data import NOT_FINITE
-from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.quantization.levels import PRECISE, check_levels
 from qcompiler.passes.quantization.slope_limits import check_weight_bits
 
@@ -113,12 +108,12 @@ class LowerActivations(Pass):
             coarse = bool(self._states(graph))
             lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in, coarse)
         lowered = duplicate_layers(lowered, self._resolution(lowered), self.activation_error > 0)
-        return split_outputs(lowered, SUMS, self.fan_in) if self.t_max >= PRECISE else lowered
+        return split_outputs(lowered, self.fan_in) if self.t_max >= PRECISE else lowered
 
     def _sums(self, graph: Graph, gates: Gates) -> Graph:
         """The graph of sums of clips, of which some layers read the parts."""
         most = MOST_SEGMENTS if self.activation_error else MOST_CLIPS
-        return split_readers(self._clips(graph, gates), SUMS, self.fan_in, most)
+        return split_readers(self._clips(graph, gates), self.fan_in, most)
 
     def _clips(self, graph: Graph, gates: Gates) -> Graph:
         """The graph with clips and their sums for functions and products."""
