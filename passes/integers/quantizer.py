@@ -54,7 +54,7 @@ class Quantizer:
                     self.failed.add(node.result.name)
         if self.faults:
             behind = steep_behind(self.graph, self.groups, self.spikes, self.failed, self.options)
-            raise UnsupportedModel(*self.faults, *behind)
+            raise UnsupportedModel(*dict.fromkeys((*self.faults, *behind)))
         outputs = [self.tensor(value) for value in self.graph.outputs]
         return self.builder.build(outputs, self.graph.output_names)
 

@@ -33,7 +33,8 @@ def result_code(
     levels = levels_of(graph, value, options.t_max, options.output_t_max)
     producer = graph.producer(value)
     highest = producer.op.high if producer and isinstance(producer.op, Clip) else None
-    return code_of(value.type.shape, levels, bounds, highest, f"%{value.name}")
+    origin = origin or (producer.origin if producer else ())
+    return code_of(value.type.shape, levels, bounds, highest, f"%{value.name}", origin)
 
 
 def steep_behind(
@@ -51,7 +52,8 @@ def steep_behind(
         if name in spikes or name in failed:
             continue
         try:
-            codes = [_codes_ahead(graph, b.source, spikes, options) for b in group.branches]
+            sources = [branch.source for branch in group.branches]
+            codes = [_codes_ahead(graph, one, groups, spikes, options) for one in sources]
             real = real_layer_of(group, codes)
             code = result_code(graph, group.result, group.origin, options)
             flat = tuple(digit for digits in codes for digit in digits)
@@ -63,6 +65,7 @@ def steep_behind(
 def _codes_ahead(
     graph: Graph,
     value: Value,
+    groups: Mapping[str, FusionGroup],
     spikes: Mapping[str, tuple[Value, ...]],
     options: LoweringOptions,
 ) -> tuple[Spikes, ...]:
@@ -73,9 +76,10 @@ def _codes_ahead(
     if node is not None and isinstance(node.op, MaxPool | View):
         source = node.operands[0]
         assert isinstance(source, Value)
-        before = _codes_ahead(graph, source, spikes, options)
+        before = _codes_ahead(graph, source, groups, spikes, options)
         return tuple(replace(code, shape=value.type.shape) for code in before)
-    return (result_code(graph, value, (), options),)
+    origin = groups[value.name].origin if value.name in groups else ()
+    return (result_code(graph, value, origin, options),)
 
 
 def keeps_levels(graph: Graph, value: Value) -> bool:

@@ -16,22 +16,25 @@ def code_of(
     bounds: Range,
     highest: float | None = None,
     what: str = "a value",
+    origin: tuple[str, ...] = (),
 ) -> Spikes:
     """Scale and zero point whose levels span a range; 0 is a level if the range contains it.
 
     ``highest`` is the upper bound of the clip in front, if any. Raises UnsupportedModel, which says
-    ``what`` has the range, if that is too wide or too far from zero.
+    ``what`` has the range, and the ONNX nodes it is of, if that is too wide or too far from zero.
     """
     low, high = bounds
     if not high - low > _NARROW:
         low, high = _around(low, t_max - 1, highest is not None and high >= highest)
     scale = (high - low) / (t_max - 1)
     text = f"the range {low:.10g} to {high:.10g} of {what} is too"
+    smaller = "use smaller weights, biases or bounds there, or " if origin else ""
     if not scale < 1 / _NARROW:
-        raise UnsupportedModel(Diagnostic(f"{text} wide for levels", help="scale the data down"))
+        help_ = f"{smaller}scale the data down"
+        raise UnsupportedModel(Diagnostic(f"{text} wide for levels", origin, help_))
     if not abs(low) < scale * _FAR_OFF:
-        help_ = "subtract an offset from the data outside of the network"
-        raise UnsupportedModel(Diagnostic(f"{text} far from zero for levels", help=help_))
+        help_ = f"{smaller}subtract an offset from the data outside of the network"
+        raise UnsupportedModel(Diagnostic(f"{text} far from zero for levels", origin, help_))
     return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
 
 

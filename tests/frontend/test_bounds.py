@@ -198,17 +198,24 @@ CROP = 'coordinate_transformation_mode="tf_crop_and_resize", mode="linear"'
     ("body", "reason"),
     [
         ("c = Greater(x, h) y = Where(c, x, h)", "too far from zero"),
+        ("y = Add(x, h)", "too far from zero"),
+        ("y = Mul(x, h)", "too wide for levels"),
         ("y = Pow(h, x)", "too steep for weights"),
         ("y = Resize(x, , s)", "to more than"),
         (f"y = Resize<{CROP}>(x, r, t)", "far outside of the image"),
         ('y = Resize<mode="cubic", cubic_coeff_a=1e38>(x, , t)', "NaN or infinite"),
-        ("y = BatchNormalization<epsilon=-1e38>(x, o, o, o, o)", "NaN or infinite"),
+        ("y = BatchNormalization<epsilon=-1e38>(x, o, o, o, o)", "positive epsilon"),
+        ("y = BatchNormalization<epsilon=-1.0>(x, o, o, o, o)", "positive epsilon"),
+        ("y = BatchNormalization(x, g, o, o, z)", "single precision"),
+        ("y = LayerNormalization<epsilon=-1.0>(x, o)", "negative epsilon"),
     ],
 )
 def test_huge_constants_are_refused(body: str, reason: str) -> None:
     """With one sentence that is no bug, and without warnings of numpy."""
-    numbers = {"h": 1e38, "o": [1], "s": [1, 1, 1e38], "t": [1, 1, 2], "r": [0, 0, 1e38, 1, 1, 1]}
+    numbers = {"h": 1e38, "g": [3e38], "o": [1], "z": [0], "s": [1, 1, 1e38], "t": [1, 1, 2]}
+    numbers |= {"r": [0, 0, 1e38, 1, 1, 1]}
     given: dict[str, Any] = {name: np.array(one, np.float32) for name, one in numbers.items()}
     with pytest.raises(CompileError, match=reason) as caught:
         qcompiler.compile(model("float[N,1,4] x", body, **given), t_max=8)
     assert len(caught.value.diagnostics) <= 3  # a heading, a scale and a shift
+    assert any(one.nodes == ("y_node",) for one in caught.value.diagnostics)

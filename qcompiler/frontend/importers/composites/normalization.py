@@ -130,7 +130,10 @@ def standardized(
 
 
 def _epsilon(node: NodeContext) -> float:
-    return max(node.real("epsilon", 1e-5), _LEAST)
+    epsilon = node.real("epsilon", 1e-5)
+    if epsilon < 0:
+        raise Refused(f"{node.op_type} with a negative epsilon is not supported", "use one above 0")
+    return max(epsilon, _LEAST)
 
 
 def _centred(node: NodeContext, x: Value, axes: frozenset[int], mean: Value) -> Value:

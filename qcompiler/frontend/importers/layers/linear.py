@@ -22,6 +22,7 @@ from .einsum import batched
 from .windows import window
 
 _ONE = (1,)
+_LARGEST = float(np.finfo(np.float32).max)
 _MATMUL = "if the input is one sample, write MatMul and Add, and fix all axes with --input-shape"
 
 
@@ -189,6 +190,15 @@ def batchnorm(node: NodeContext) -> Value:
     for index, role in enumerate(roles, 1):
         source, array = node.weight(index, role)
         parameters.append(node.constant(role, array, source))
-    if np.min(parameters[3].data, initial=0) < 0:
+    epsilon = node.real("epsilon", 1e-5)
+    scale, shift, mean, variance = (constant.data.astype(np.float64) for constant in parameters)
+    if np.min(variance, initial=0) < 0:
         raise InvalidNode("has a negative variance")
-    return node.add(BatchNorm(node.real("epsilon", 1e-5)), x, *parameters)
+    if np.min(variance, initial=np.inf) + epsilon <= 0:
+        reason = f"BatchNormalization divides by 0, or by no real number, for its epsilon {epsilon}"
+        raise Refused(reason, "use a positive epsilon, as 1e-05")
+    gain = scale / np.sqrt(variance + epsilon)
+    if max(np.max(np.abs(a), initial=0) for a in (gain, shift - mean * gain)) > _LARGEST:
+        reason = "BatchNormalization has factors or shifts beyond single precision"
+        raise Refused(reason, "use smaller scales, shifts and means, or a larger epsilon")
+    return node.add(BatchNorm(epsilon), x, *parameters)
