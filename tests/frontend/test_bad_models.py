@@ -412,3 +412,20 @@ def test_a_long_chain_is_no_problem() -> None:
     nodes = "".join(f"v{i + 1} = Neg(v{i}) " for i in range(3000))
     proto = model(FLAT.replace("x", "v0"), f"{nodes} y = Relu(v3000)")
     assert len(import_model(proto).graph.nodes) == 3001
+
+
+@pytest.mark.parametrize(
+    ("size", "shapes", "part"),
+    [
+        (3, {}, "W of shape (1, 2, 4), not (1, 3, 4), though its hidden_size is 3"),
+        (2, {"w": (1, 2, 3)}, "W of shape (1, 2, 3), not (1, 2, 4)"),
+        (2, {"w": (2, 2, 4)}, "W of shape (2, 2, 4), not (1, 2, 4)"),
+        (2, {"r": (1, 2, 3)}, "R of shape (1, 2, 3), not (1, 2, 2)"),
+        (2, {"b": (1, 1)}, "B of shape (1, 1), not (1, 4)"),
+        (2, {"h": (1, 1, 1)}, "initial state of shape (1, 1, 1)"),
+    ],
+)
+def test_shapes_of_recurrent_layers(size: int, shapes: dict[str, Any], part: str) -> None:
+    given: dict[str, Any] = {"w": (1, 2, 4), "r": (1, 2, 2), "b": (1, 4), "h": (1, 1, 2), **shapes}
+    body = f"t = Transpose<perm=[1,0,2]>(x) y = RNN<hidden_size={size}>(t, w, r, b, , h)"
+    refuses(model("float[N,3,4] x", body, **given), 'node "y_node": RNN has', part)

@@ -12,7 +12,7 @@ from qcompiler.ir import Value
 from qcompiler.ir.ann import Concat
 from qcompiler.ir.view import Reshape
 
-from .recurrent_cell import RecurrentCell, State, with_batch_at
+from .recurrent_cell import RecurrentCell, State, check_shapes, with_batch_at
 
 
 def recurrent(node: NodeContext) -> tuple[Value, ...]:
@@ -25,6 +25,7 @@ def recurrent(node: NodeContext) -> tuple[Value, ...]:
     _whole_only(node, x.type.shape[0])
     directions = {"forward": [1], "reverse": [-1], "bidirectional": [1, -1]}
     ways = directions[node.text("direction", "forward")]
+    check_shapes(node, x.type.shape[1], len(ways))
     cells = [RecurrentCell(node, index, len(ways)) for index in range(len(ways))]
     runs = [cell.run(x, way) for cell, way in zip(cells, ways, strict=True)]
     hidden = [

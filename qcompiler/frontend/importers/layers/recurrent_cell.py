@@ -41,6 +41,19 @@ def with_batch_at(node: NodeContext, value: Value, at: int) -> Value:
         ) from error
 
 
+def check_shapes(node: NodeContext, features: int, directions: int) -> None:
+    """InvalidNode unless weights and bias are as `hidden_size` and the input ask for."""
+    weights = {"W": 1, "R": 2} | ({"B": 3} if node.item(3) is not None else {})
+    shapes = {name: node.weight(at, "weight")[1].shape for name, at in weights.items()}
+    size = node.integer("hidden_size", shapes["R"][-1] if shapes["R"] else 0)
+    each = _GATES[node.op_type] * size
+    wanted = {"W": (each, features), "R": (each, size), "B": (2 * each,)}
+    for name, shape in shapes.items():
+        if shape != (asked := (directions, *wanted[name])):
+            why = f"its hidden_size is {size} and its input has {features} features"
+            raise InvalidNode(f"has {name} of shape {shape}, not {asked}, though {why}")
+
+
 class RecurrentCell:
     """One direction of a layer."""
 
@@ -49,9 +62,9 @@ class RecurrentCell:
         gates = _GATES[node.op_type]
         self.weight, self.back = (node.weight(i, "weight")[1][index] for i in (1, 2))
         self.size = self.back.shape[1]
-        bias = node.item(3)
-        pair = node.weight(3, "bias")[1][index] if bias is not None else np.zeros(1, np.float32)
-        pair = np.broadcast_to(pair, (2 * gates * self.size,))
+        pair = np.zeros(2 * gates * self.size, np.float32)
+        if node.item(3) is not None:
+            pair = node.weight(3, "bias")[1][index]
         self.bias, self.back_bias = pair[: gates * self.size], pair[gates * self.size :]
         self.hidden: State = self._start(5, index)
         self.cell: State = self._start(6, index) if node.op_type == "LSTM" else self.hidden
@@ -72,6 +85,8 @@ class RecurrentCell:
         known = node.known(at, "initial state")
         if known is None:
             return np.zeros(self.size, np.float32)
+        if known.arrays[0].shape[-1:] != (self.size,):
+            raise InvalidNode(f"has an initial state of shape {known.arrays[0].shape}")
         first = np.moveaxis(known.arrays[0], 0, 1 if layout else 0)[index]
         if any(not np.array_equal(row, first[0]) for row in first):
             raise differs(f"the initial state of {node.op_type}")
