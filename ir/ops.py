@@ -49,7 +49,7 @@ class Op:
 def plain(value: Any) -> Attribute:
     """Numbers of numpy, which are written differently from version to version, become Python's."""
     if isinstance(value, tuple):
-        return tuple(map(plain, value))
+        return value if {*map(type, value)} <= {int} else tuple(map(plain, value))
     found: Attribute = value.item() if isinstance(value, np.generic) else value
     return found
 
@@ -99,6 +99,10 @@ def expect_rescaling(shape: tuple[int, ...], constants: tuple[Type, ...]) -> Non
             raise ValueError(f"takes an {what} of real numbers, got {constant}")
 
 
+class TooLarge(ValueError):
+    """What an operation would compute makes sense, but is more than is supported."""
+
+
 @dataclass(frozen=True)
 class Sliding(Op):
     """Attributes of operations that slide a kernel over the axes behind the channel.
@@ -130,7 +134,8 @@ class Sliding(Op):
         if min(out, default=1) < 1:
             raise ValueError(f"kernel {kernel} is larger than its padded input {space}")
         if rank > _MOST_AXES:
-            raise ValueError(f"kernel {kernel} has more than {_MOST_AXES} axes of space")
+            raise TooLarge(f"kernel {kernel} has more than {_MOST_AXES} axes of space")
         if prod(out) * prod(kernel) > _MOST_TAPS:
-            raise ValueError(f"kernel {kernel} over {space} is too large")
+            each = f"{prod(kernel)} values of a channel at {prod(out)} places"
+            raise TooLarge(f"reads {each}, more than {_MOST_TAPS} in all")
         return out

@@ -42,6 +42,9 @@ def fits(value: Any, hint: Any) -> bool:
         items = get_args(hint)
         if not isinstance(value, tuple):
             return False
+        if items == (int, Ellipsis) and {*map(type, value)} <= {int}:  # a million indices, perhaps
+            low, high = min(value, default=0), max(value, default=0)
+            return max(-low, high) <= _LARGEST_WHOLE
         if items[-1] is Ellipsis:
             return all(fits(item, items[0]) for item in value)
         return len(value) == len(items) and all(map(fits, value, items))

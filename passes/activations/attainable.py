@@ -10,7 +10,7 @@ from qcompiler.ir import Graph, Tensor, Value
 from qcompiler.ir.ann import Affine, Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import View
-from qcompiler.passes.quantization.level_codes import code_of
+from qcompiler.passes.quantization.level_codes import code_in
 from qcompiler.passes.quantization.levels import coded_inputs, levels_of
 
 from .piecewise import Jump, PiecewiseLinear
@@ -44,7 +44,7 @@ class Attainable:
         if not isinstance(value.type, Tensor) or value.type.range is None:
             return None
         levels = levels_of(self.graph, value, self.t_max, self.output_t_max)
-        code = code_of((), levels, value.type.range)
+        code = code_in(self.graph, value, levels, value.type.range)
         found: Array = (np.arange(levels) - code.zero) * code.scale
         return found
 

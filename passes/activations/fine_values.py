@@ -22,7 +22,7 @@ from qcompiler.ir import Constant, Graph, Node, Op, Operand, Tensor, Value, drop
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_network_output
-from qcompiler.passes.quantization.level_codes import code_of
+from qcompiler.passes.quantization.level_codes import code_in
 from qcompiler.passes.quantization.levels import PRECISE, spiking_values
 
 from .products import ahead_of_products, are_chained, behind_products
@@ -108,7 +108,7 @@ class FineValues:
         value, base = node.result, _base(self.t_max)
         assert isinstance(value.type, Tensor) and value.type.range is not None
         levels = base * (base - 1) + 1
-        code = code_of(value.type.shape, levels, value.type.range)
+        code = code_in(self.graph, value, levels, value.type.range)
         low, apart = -code.zero * code.scale, code.scale * (base - 1)
         whole = Value(self.graph.fresh(f"{value.name}:whole"), replace(value.type, t_max=levels))
         self.whole[whole.name] = value.name

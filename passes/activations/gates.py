@@ -16,7 +16,7 @@ from math import ceil, log2
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, size
 from qcompiler.ir.view import View
-from qcompiler.passes.quantization.level_codes import code_of
+from qcompiler.passes.quantization.level_codes import code_in
 from qcompiler.passes.quantization.levels import levels_of
 
 from .clip_sums import ClipSumBuilder, Term
@@ -94,7 +94,7 @@ class Gates:
         levels = levels_of(self.graph, base, self.t_max, self.output_t_max)
         levels = levels if base in self.graph.inputs else min(levels, self.t_max)
         levels *= _FINER if in_bits and base.name in self.finer else 1
-        code = code_of(base.type.shape, levels, bounds)
+        code = code_in(self.graph, base, levels, bounds)
         return Operating(-code.zero * code.scale, code.scale, levels)
 
     def base(self, value: Value) -> Value:

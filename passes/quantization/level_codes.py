@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import floor
 
-from qcompiler.ir import Diagnostic, Range, Spikes, UnsupportedModel
+from qcompiler.ir import Diagnostic, Graph, Range, Spikes, UnsupportedModel, Value
 
 _NARROW = 1e-25  # ranges narrower than this count as one value
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
@@ -36,6 +36,13 @@ def code_of(
         help_ = f"{smaller}subtract an offset from the data outside of the network"
         raise UnsupportedModel(Diagnostic(f"{text} far from zero for levels", origin, help_))
     return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
+
+
+def code_in(graph: Graph, value: Value, levels: int, bounds: Range) -> Spikes:
+    """The code of a value in a graph, which errors tell with the ONNX node that makes it."""
+    made = graph.producer(value)
+    origin = made.origin if made else ()
+    return code_of(value.type.shape, levels, bounds, what=f"%{value.name}", origin=origin)
 
 
 def _around(value: float, top: int, is_bound: bool) -> Range:

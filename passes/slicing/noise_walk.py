@@ -16,7 +16,7 @@ from qcompiler.passes.calibration.moments import mean_squares, variances
 from qcompiler.passes.calibration.rounded_values import rounded_to_levels
 from qcompiler.passes.calibration.trace import Trace
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
-from qcompiler.passes.quantization.level_codes import code_of
+from qcompiler.passes.quantization.level_codes import code_in
 
 from .noise_power import power_by_channel, power_of_weights
 
@@ -142,7 +142,7 @@ class NoiseWalk:
             histogram, levels = Histogram(), self.levels(root)
             histogram.add_of(self.graph, name, self.trace.of(name))
             bounds = histogram.least_squares(levels, clip.low, clip.high)
-            code = code_of(root.type.shape, levels, bounds)
+            code = code_in(self.graph, root, levels, bounds)
             self.found[root.name] = Noise(histogram, code, np.zeros(root.type.shape[:1]))
         return self.found[root.name]
 

@@ -24,6 +24,8 @@ from qcompiler.data.frames import numpy_files
 from qcompiler.frontend.import_model import import_model
 from qcompiler.frontend.model import folding_limits
 from qcompiler.ir import CompileError, DataError, InvalidModel, PipelineError, UnsupportedModel
+from qcompiler.ir.formats.attributes import fits
+from qcompiler.ir.ops import plain
 from tests.support.onnx_models import model
 
 IMAGE = "float[N,3,16,16] x"
@@ -219,3 +221,29 @@ def test_huge_constants_are_refused(body: str, reason: str) -> None:
         qcompiler.compile(model("float[N,1,4] x", body, **given), t_max=8)
     assert len(caught.value.diagnostics) <= 3  # a heading, a scale and a shift
     assert any(one.nodes == ("y_node",) for one in caught.value.diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "body", "reason"),
+    [
+        ("float[N,20000] x", "y = CumSum(x, a)", "CumSum reads 20000 values of a channel"),
+        ("float[N,20000,2] x", "y = LRN<size=19999>(x)", "LRN reads 19999 values of a channel"),
+        ("float[N,1,64,64] x", 'y = Resize<mode="linear">(x, , s)', "Resize with more than"),
+    ],
+)
+def test_work_beyond_limits_is_no_fault_of_the_file(inputs: str, body: str, reason: str) -> None:
+    weights: dict[str, Any] = {"a": np.array(1), "s": np.array([1, 1, 56, 56], np.float32)}
+    with pytest.raises(UnsupportedModel, match=reason) as caught:
+        import_model(model(inputs, body, **weights), allow_products=True)
+    (finding,) = caught.value.diagnostics
+    assert finding.nodes == ("y_node",) and finding.help
+
+
+def test_a_million_indices_take_no_time() -> None:
+    """Checked as a whole: one by one they took a second each time that a pass had run."""
+    indices = tuple(range(1 << 20))
+    begun = time.process_time()
+    assert fits(plain(indices), tuple[int, ...])
+    assert time.process_time() - begun < 0.5  # a tenth of it here
+    assert not fits((*indices, 1 << 41), tuple[int, ...])
+    assert not fits((*indices, True), tuple[int, ...])

@@ -54,6 +54,7 @@ VOTES = {"classlabels_ints": [0, 1, 2], "rho": [0.1, 0.2, 0.3], "vectors_per_cla
         (regressor(post_transform="LOGISTIC"), "post_transform LOGISTIC", "to NONE"),
         (classifier(post_transform="PROBIT"), "post_transform PROBIT", "to NONE"),
         (classifier(**STRINGS, classlabels_ints=None), "strings", "number the labels before fit"),
+        (classifier(coefficients=[0.5] * 5), "vectors of both classes", "samples of both classes"),
         (classifier(support_vectors=[1.0]), "has 1 numbers", ""),
     ],
 )

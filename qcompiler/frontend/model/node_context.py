@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from qcompiler.ir import Constant, Op, Operand, Value, size
+from qcompiler.ir import Constant, InvalidGraph, Op, Operand, Value, size
+from qcompiler.ir.ops import TooLarge
 
 from .constant_folding import KnownArray
 from .folding_limits import beyond
@@ -20,6 +21,7 @@ from .placement import Placement
 from .scope import AbstractValue, Scope, Shape
 
 _FLOATS = ("float32", "float16", "float64", "bfloat16")
+_SMALLER = "use smaller inputs, or cut the model before this node"
 _PLURALS = ("axes", "indices", "labels", "pads", "scales", "sizes", "steps")  # of operands
 
 
@@ -145,12 +147,16 @@ class NodeContext:
         return self._append(name, op, operands)
 
     def _append(self, name: str, op: Op, operands: tuple[Operand, ...]) -> Value:
-        value = self.scope.builder.add(op, *operands, name=name, origin=(self.name,))
+        try:
+            value = self.scope.builder.add(op, *operands, name=name, origin=(self.name,))
+        except InvalidGraph as error:
+            if not isinstance(error.__cause__, TooLarge):
+                raise
+            raise Refused(f"{self.op_type} {error.__cause__}", _SMALLER) from error
         if not size(value.type):
             raise Refused(f"the result of {self.op_type} is empty")
         if too_much := beyond(value.type.shape):
-            help_ = "use smaller inputs, or cut the model before this node"
-            raise Refused(f"{self.op_type} computes a value of {too_much}", help_)
+            raise Refused(f"{self.op_type} computes a value of {too_much}", _SMALLER)
         return value
 
     def constant(self, role: str, data: Array, source: KnownArray | None = None) -> Constant:

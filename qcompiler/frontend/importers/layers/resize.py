@@ -19,6 +19,7 @@ from qcompiler.ir.view import Take
 from .interpolation import Axis, Taps, taps_of
 
 _MOST_TERMS = 64
+_MOST_WEIGHTS = 1 << 24  # of all values that are summed
 _LONGEST = 1 << 22  # elements of an axis: each is an index
 _ROUNDED = 1e-4  # of a pixel, by which a scale in single precision misses it
 _SIZES = "give sizes in place of scales, and no policy for the aspect ratio: all read these alike"
@@ -158,6 +159,11 @@ def _weighted(node: NodeContext, x: Value, found: list[tuple[int, Taps]]) -> Val
         raise Refused(
             f"{node.op_type} that sums more than {_MOST_TERMS} values is not supported",
             "resize in smaller steps, or without antialiasing",
+        )
+    if prod(taps.weights.size for _, taps in moves) > _MOST_WEIGHTS:
+        raise Refused(
+            f"{node.op_type} with more than {_MOST_WEIGHTS} weights is not supported",
+            "resize to fewer elements, or by mode nearest",
         )
     rank = len(x.type.shape)
     terms = []

@@ -16,6 +16,7 @@ _KERNEL = "fit it with kernel='linear', or train a network, such as MLPClassifie
 _VOTES = "fit LinearSVC, which has one score a class"
 _PROBABILITIES = "fit it with probability=False: the sign of the score decides"
 _NUMBERED = "number the labels before fit, as LabelEncoder does"
+_BOTH = "fit it with samples of both classes, or end the model before this node"
 _ONE_CLASS = "end the model before this node, and compute it outside qcompiler"
 
 
@@ -35,7 +36,9 @@ def svm_classifier(node: NodeContext) -> tuple[Value, ...]:
     if node.attributes.get("prob_a"):
         raise Refused("SVMClassifier with probabilities is not supported", _PROBABILITIES)
     if min(node.attributes.get("coefficients", ()), default=0.0) >= 0:
-        raise Refused("SVMClassifier without support vectors of both classes is not supported")
+        raise Refused(
+            "SVMClassifier without support vectors of both classes is not supported", _BOTH
+        )
     weight, bias = _row(node)
     scores = _dense(node, "scores", np.stack([-weight, weight]), np.array([-bias, bias]))
     index = node.part("index", ArgMax(0, False, False), scores)  # a positive decision: the first
