@@ -226,6 +226,30 @@ CASES = {
     "where enlarges": case(
         "float[N,1] x", "g = Greater(x, z) y = Where(g, c, x)", oldest=9, c=(1, 4), z=np.float32(0)
     ),
+    "where enlarges to one number": case(
+        "float[N,1] x",
+        "g = Greater(x, z) y = Where(g, c, x)",
+        oldest=9,
+        c=np.ones((1, 4), np.float32),
+        z=np.float32(0),
+    ),
+    "greater than one number enlarges": case(
+        "float[N,1] x",
+        "g = Greater(x, c) a = And(g, d) y = Cast<to=1>(a)",
+        oldest=9,
+        c=np.zeros((1, 4), np.float32),
+        d=np.ones((3, 1, 4), bool)[0],
+    ),
+    "equal to one number enlarges": case(
+        "float[N,1] x",
+        "b = Floor(x) e = Equal(b, c) y = Cast<to=1>(e)",
+        oldest=11,
+        c=np.zeros((1, 4), np.float32),
+    ),
+    "modulo of the divisor": case(FLAT, "y = Mod(x, c)", oldest=10, c=np.float32(0.75)),
+    "power enlarges": case(
+        "float[N,1] x", "y = Pow(x, e)", oldest=7, e=np.full((1, 4), 3, np.float32)
+    ),
     "greater enlarges": case(
         "float[N,1] x", "g = Greater(x, c) y = Cast<to=1>(g)", oldest=9, c=(1, 4)
     ),

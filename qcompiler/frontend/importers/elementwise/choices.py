@@ -50,6 +50,7 @@ def logic(node: NodeContext) -> Value:
             array, shape = constant_for(node, real(item), values[0])
             if array.size != 1:
                 return _with_each(node, spread(node, values[0], shape), array)
+            root = spread(node, root, shape)
             sides.append(repr(float(array.reshape(-1)[0])))
     return boolean(node, root, _LOGIC[node.op_type].format(*sides))
 
@@ -93,8 +94,9 @@ def _chosen(node: NodeContext) -> Value:
     first, second = _terms(node, a, root), _terms(node, b, root)
     if first is None or second is None:
         return _of_two(node, root, choice, a, b)
-    factors = [term.factor.shape for term in first + second if term.factor is not None]
-    root = spread(node, root, np.broadcast_shapes(root.type.shape, *factors))
+    shapes = [constant_for(node, c, root)[1] for c in (a, b) if isinstance(c, KnownArray)]
+    shapes += [term.factor.shape for term in first + second if term.factor is not None]
+    root = spread(node, root, np.broadcast_shapes(root.type.shape, *shapes))
     if all(len(terms) == 1 and terms[0].factor is None for terms in (first, second)):
         formula = f"{choice} {first[0].formula} {second[0].formula} where"
         return node.add(Function(formula), root)

@@ -104,6 +104,7 @@ def comparison(node: NodeContext) -> Value:
                 wide = spread(node, values[0], shape)
                 moved = affine(node, wide, sign, -sign * bound, "difference")
                 return boolean(node, moved, f"x 0 {word}")
+            root = spread(node, root, shape)
             sides.append(repr(float(bound.reshape(-1)[0])))
         else:
             raise InvalidNode("has one input only")

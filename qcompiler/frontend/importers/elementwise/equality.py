@@ -40,6 +40,7 @@ def equality(node: NodeContext) -> Value:
         wide = spread(node, values[0], shape)
         return _near_zero(node, [affine(node, wide, 1.0, -bound, "difference") for _ in _ENDS])
     root, formula = formulas(node, values[0])
+    root = spread(node, root, shape)
     return boolean(node, root, _equal(node, values, formula, repr(float(bound.reshape(-1)[0]))))
 
 

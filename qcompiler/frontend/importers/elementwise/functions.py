@@ -94,12 +94,14 @@ def thresholded_relu(node: NodeContext) -> Value:
 
 
 def modulo(node: NodeContext) -> Value:
-    """Mod of real numbers by a constant, with the sign of the dividend as in C."""
+    """Mod by a constant, with the sign of the dividend as in C, or without fmod of the divisor."""
     _, divisor = node.weight(1, "divisor")
     if divisor.size != 1 or not (number := float(divisor.reshape(-1)[0])):
         raise Refused("Mod is only supported by one number that is not 0")
     share = f"x {number!r} /"
-    whole = f"{share} 0 >= {share} floor {share} ceil where"
+    whole = f"{share} floor"
+    if node.integer("fmod", 0):
+        whole = f"{share} 0 >= {whole} {share} ceil where"
     return apply_formula(node, f"x {whole} {number!r} * -")
 
 
@@ -111,13 +113,13 @@ def power(node: NodeContext) -> Value:
     if isinstance(exponent, KnownArray) and exponent.arrays[0].dtype.kind in "iu":
         real = merge([array.astype(np.float32) for array in exponent.arrays], exponent.name)
         node = replace(node, inputs=(node.item(0), real))
-    first, array, _ = constant_and_value(node)
+    first, array, x = constant_and_value(node)
     if array.size != 1:
         raise Refused("Pow with several exponents is not supported", "use one exponent for all")
-    number = float(array.reshape(-1)[0])
+    number, alone = float(array.reshape(-1)[0]), replace(node, inputs=(x,))
     if not first and number == 2:
-        return apply_formula(node, "x x *", 0)
-    return apply_formula(node, f"{number!r} x ^" if first else f"x {number!r} ^", int(first))
+        return apply_formula(alone, "x x *")
+    return apply_formula(alone, f"{number!r} x ^" if first else f"x {number!r} ^")
 
 
 def leaky_relu(node: NodeContext) -> Value:
