@@ -429,3 +429,34 @@ def test_shapes_of_recurrent_layers(size: int, shapes: dict[str, Any], part: str
     given: dict[str, Any] = {"w": (1, 2, 4), "r": (1, 2, 2), "b": (1, 4), "h": (1, 1, 2), **shapes}
     body = f"t = Transpose<perm=[1,0,2]>(x) y = RNN<hidden_size={size}>(t, w, r, b, , h)"
     refuses(model("float[N,3,4] x", body, **given), 'node "y_node": RNN has', part)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "body", "part"),
+    [
+        (IMAGE, "y = Conv<strides: ints = []>(x, w)", "Conv has an empty list of strides"),
+        (IMAGE, "y = MaxPool<kernel_shape=[2,2], pads: ints = []>(x)", "an empty list of pads"),
+        (IMAGE, 'y = ConvTranspose<auto_pad="same">(x, v)', "auto_pad 'same', which is none of"),
+        ("float[N,4,2,2] x", 'y = DepthToSpace<blocksize=2, mode="RCD">(x)', "none of CRD, DCR"),
+        (IMAGE, "y = InstanceNormalization(x, f, f)", "a scale of shape (1,)"),
+        (IMAGE, "y = InstanceNormalization(x, f, t)", "a bias of (3,), not of 3 numbers"),
+        (FLAT, "y = Pad(x, pads, , axes)", "pads an axis twice: (1, -1)"),
+        (FLAT, "y = ReduceSum(x, table)", "has axes of shape (1, 1), not a list"),
+        (FLAT, "y = Reshape(x, shape)", "has a shape in 2 axes, not a list"),
+        (FLAT, "y, z = Split<axis=1>(x, three)", "of length 6 into (1, 1, 1)"),
+        ("float[N,5] x", "y, z = Split<axis=1>(x)", "into 2 parts of unlike lengths"),
+    ],
+)
+def test_what_onnxruntime_refuses(inputs: str, body: str, part: str) -> None:
+    weights: dict[str, Any] = {
+        "w": (4, 3, 3, 3),
+        "v": (3, 4, 3, 3),
+        "f": (1,),
+        "t": (3,),
+        "pads": ints(1, 1, 0, 0),
+        "axes": ints(1, -1),
+        "table": ints(1)[None],
+        "shape": ints(-1, 2, 3)[None],
+        "three": ints(1, 1, 1),
+    }
+    refuses(model(inputs, body, 17 if "axes)" not in body else 18, **weights), part)

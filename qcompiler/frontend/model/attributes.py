@@ -14,6 +14,11 @@ _FLAG_NAMES = """
     select_last_index sorted storage_order transA transB upper
 """
 _FLAGS = frozenset(_FLAG_NAMES.split())
+_LISTS = frozenset({"dilations", "kernel_shape", "pads", "strides"})  # that no node gives empty
+_WORDS = {
+    "auto_pad": ("", "NOTSET", "SAME_LOWER", "SAME_UPPER", "VALID"),
+    "DepthToSpace mode": ("CRD", "DCR"),
+}
 _STANDARD = ("", "ai.onnx")
 _INTERNAL = "__"  # of names that ONNX does not check
 
@@ -21,7 +26,7 @@ _INTERNAL = "__"  # of names that ONNX does not check
 def check_attributes(node: onnx.NodeProto, opset: int) -> None:
     """Raise InvalidNode if one is given twice, or is none of a standard operator in its opset.
 
-    Flags are 0 or 1: other numbers mean nothing.
+    Flags are 0 or 1: other numbers mean nothing, nor do empty lists and unknown words.
     """
     if again := repeated(attribute.name for attribute in node.attribute):
         raise InvalidNode(f"has the attribute {again[0]} twice")
@@ -29,12 +34,26 @@ def check_attributes(node: onnx.NodeProto, opset: int) -> None:
         return
     _check_names(node, opset)
     for attribute in node.attribute:
+        _check_meaning(node.op_type, attribute)
         single = attribute.name in _FLAGS and attribute.type == onnx.AttributeProto.INT
         given = [attribute.i] if single else []
         if attribute.name.endswith("_directions"):  # of Scan
             given = list(attribute.ints)
         if wrong := [number for number in given if number not in (0, 1)]:
             raise InvalidNode(f"has {attribute.name}={wrong[0]}, which must be 0 or 1")
+
+
+def _check_meaning(op_type: str, attribute: onnx.AttributeProto) -> None:
+    name = attribute.name
+    if name in _LISTS and attribute.type == onnx.AttributeProto.INTS and not attribute.ints:
+        raise InvalidNode(f"has an empty list of {name}")
+    words = _WORDS.get(name) or _WORDS.get(f"{op_type} {name}")
+    if words and attribute.type == onnx.AttributeProto.STRING:
+        given = attribute.s.decode(errors="replace")
+        if given not in words:
+            raise InvalidNode(
+                f"has the {name} {given!r:.40}, which is none of {', '.join(filter(None, words))}"
+            )
 
 
 def _check_names(node: onnx.NodeProto, opset: int) -> None:

@@ -77,6 +77,8 @@ class NodeContext:
         array = self.fixed(index, what)
         if array is not None and array.dtype.kind not in "iu":
             raise InvalidNode(f"has {what} in {array.dtype}, not integers")
+        if array is not None and array.ndim > 1:
+            raise InvalidNode(f"has {what} of shape {array.shape}, not a list")
         return None if array is None else tuple(int(n) for n in array.reshape(-1))
 
     def fixed_integer(self, index: int, what: str) -> int | None:

@@ -60,7 +60,8 @@ def instance_normalization(node: NodeContext) -> Value | KnownArray:
     """InstanceNormalization: over the pixels of every channel."""
     x = node.activation()
     rank = len(x.type.shape)
-    axes, (scale, shift) = frozenset(range(1, rank)), _by_channel(_parameters(node), rank)
+    parameters = _parameters(node, x.type.shape[0])
+    axes, (scale, shift) = frozenset(range(1, rank)), _by_channel(parameters, rank)
     if _single(x, axes):
         return _alike(node, x, shift)
     found = standardized(node.within("normalized"), x, axes)
@@ -73,7 +74,7 @@ def group_normalization(node: NodeContext) -> Value | KnownArray:
     shape = x.type.shape
     if not shape or groups < 1 or shape[0] % groups:
         raise InvalidNode(f"has {groups} groups for samples of shape {shape}")
-    parameters: tuple[Array, ...] = _parameters(node)
+    parameters: tuple[Array, ...] = _parameters(node, groups if node.opset < 21 else shape[0])
     if node.opset < 21:  # one for each group
         parameters = tuple(_repeated(array, shape[0] // groups) for array in parameters)
     scale, shift = _by_channel(parameters, len(shape))
@@ -182,11 +183,14 @@ def local_response_normalization(node: NodeContext) -> Value:
     return product(node, x, factor)
 
 
-def _parameters(node: NodeContext) -> tuple[Array, Array]:
-    """The scale, and the shift if there is one."""
-    scale = node.weight(1, "scale")[1]
-    given = node.known(2, "bias")
-    return scale, np.zeros((), np.float32) if given is None else node.weight(2, "bias")[1]
+def _parameters(node: NodeContext, length: int | None = None) -> tuple[Array, Array]:
+    """The scale, and the shift if there is one; InvalidNode if these are not of this length."""
+    scale, given = node.weight(1, "scale")[1], node.known(2, "bias")
+    shift = np.zeros((), np.float32) if given is None else node.weight(2, "bias")[1]
+    if length and not scale.shape == shift.shape == (length,):
+        wrong = f"a scale of shape {scale.shape} and a bias of {shift.shape}"
+        raise InvalidNode(f"has {wrong}, not of {length} numbers")
+    return scale, shift
 
 
 def _by_channel(arrays: tuple[Array, ...], rank: int) -> tuple[Array, ...]:

@@ -35,6 +35,8 @@ def pad(node: NodeContext) -> Value:
     chosen = range(rank) if axes is None else [axis_of(axis, rank) for axis in axes]
     if pads is None or len(pads) != 2 * len(chosen):
         raise InvalidNode(f"has pads {pads} for {len(chosen)} axes")
+    if len(set(chosen)) < len(chosen):
+        raise InvalidNode(f"pads an axis twice: {axes}")
     ends = [0] * (2 * rank)
     for index, axis in enumerate(chosen):
         ends[axis], ends[rank + axis] = pads[index], pads[len(chosen) + index]

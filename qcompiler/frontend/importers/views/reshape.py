@@ -105,6 +105,8 @@ def reshape(node: NodeContext) -> Value:
     x, target = node.activation(), node.known(1, "shape")
     if target is None:
         raise InvalidNode("has no shape")
+    if target.arrays[0].ndim != 1:
+        raise InvalidNode(f"has a shape in {target.arrays[0].ndim} axes, not a list")
     keep_zeros = node.integer("allowzero", 0) != 0
     fulls = node.full_shapes(x)
     wanted = [tuple(int(n) for n in array.reshape(-1)) for array in target.arrays]

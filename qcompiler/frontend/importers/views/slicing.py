@@ -85,6 +85,8 @@ def split(node: NodeContext) -> tuple[Value | KnownArray, ...]:
         raise InvalidNode(f"has {count} outputs, but num_outputs {stated}")
     each = -(-length // count)
     lengths = given or (*(each,) * (count - 1), length - each * (count - 1))
+    if not given and node.opset < 18 and length % count:
+        raise InvalidNode(f"splits an axis of length {length} into {count} parts of unlike lengths")
     if len(lengths) != count or sum(lengths) != length or min(lengths) < 0:
         raise InvalidNode(f"splits an axis of length {length} into {lengths}")
     ends = [sum(lengths[: index + 1]) for index in range(count)]
