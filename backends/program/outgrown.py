@@ -36,8 +36,10 @@ class OutgrownStates:
         if frames.max(initial=0) < _FRAMES:
             return None
         self._told.add(name)
+        at = np.unravel_index(frames.argmax(), frames.shape)[1:]
+        where = "" if one.rescaling is None else f" at its element {list(map(int, at))}"
         return Diagnostic(
-            f'the state "{name}" outgrows its range, {low:.4g} to {high:.4g}: it stays at an end '
-            f"for {_FRAMES} frames",
+            f'the state "{name}" outgrows its range{where}, {low[at]:.4g} to {high[at]:.4g}: it '
+            f"stays at an end for {_FRAMES} frames",
             help="compile again with longer calibration sequences, in which it goes as far",
         )

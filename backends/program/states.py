@@ -43,29 +43,51 @@ class State:
 
 @dataclass(frozen=True)
 class CarriedState:
-    """A state of a compiled network: what is decoded at its output are levels of its input."""
+    """A state of a compiled network: what is decoded at its output are levels of its input.
+
+    ``rescaling`` is what the host does to the state in front of the input, if elements have ranges
+    of their own.
+    """
 
     state: State
     code: Spikes
+    rescaling: Rescaling | None = None
 
     @property
-    def bounds(self) -> tuple[float, float]:
-        """The lowest and the highest value that the input can hold."""
-        code = self.code
-        return -code.zero * code.scale, (code.top - code.zero) * code.scale
+    def factor(self) -> Array:
+        """What the elements are multiplied by, in double precision; it spreads over them."""
+        found = np.ones(()) if self.rescaling is None else self.rescaling.factor
+        return found.astype(np.float64)
 
     @property
-    def initial(self) -> int:
-        """The level of the input at the first frame."""
-        return int(encode(self.code, np.array(self.state.initial)))
+    def coded(self) -> tuple[float, float]:
+        """The lowest and the highest number that levels stand for, in units of the code."""
+        return -self.code.zero * self.code.scale, (self.code.top - self.code.zero) * self.code.scale
+
+    @property
+    def bounds(self) -> tuple[Array, Array]:
+        """The lowest and the highest value that each element of the input can hold."""
+        low, high = self.coded
+        one = np.broadcast_to(1 / self.factor, self.code.shape)
+        return low * one, high * one
+
+    @property
+    def initial(self) -> Array:
+        """The level of every element of the input at the first frame."""
+        whole = np.full(self.code.shape, self.state.initial)
+        return encode(self.code, whole, self.rescaling)
 
     def levels(self, output: Array) -> Array:
         """Decoded outputs to levels of the input."""
-        return encode(self.code, output).reshape(len(output), *self.code.shape)
+        return encode(self.code, output.reshape(len(output), *self.code.shape), self.rescaling)
 
     def real(self, levels: Array) -> Array:
         """Levels of the input to real numbers, which are encoded to the same levels."""
-        return decode(self.code, levels)
+        if self.rescaling is None:
+            return decode(self.code, levels)
+        real = (levels.astype(np.float64) - self.code.zero) * self.code.scale / self.factor
+        found: Array = real.astype(np.float32)
+        return found
 
 
 def states_from(known: Any) -> tuple[State, ...]:
@@ -107,20 +129,36 @@ def _carried(graph: Graph, state: State) -> CarriedState:
     outputs = dict(zip(graph.output_names, graph.outputs, strict=True))
     if state.input not in inputs or state.output not in outputs:
         raise ProgramError(_DAMAGED)
-    code = next(_codes_of(graph, inputs[state.input]), None)
+    encoder = next(_encoders(graph, inputs[state.input]), None)
     decoders = list(_decoders(graph, outputs[state.output]))
-    if code is None or not decoders:
+    if encoder is None or not decoders:
         raise ProgramError(f"the state {state} does not come from, or go to, spikes")
-    if size(outputs[state.output].type) != size(code) or not all(
-        _within(code_of_output(decoder), code) for decoder in decoders
+    code, shape = encoder.op.code, inputs[state.input].type.shape
+    found = CarriedState(
+        state, Spikes(shape, code.t_max, code.scale, code.zero), Rescaling.of(encoder)
+    )
+    if size(outputs[state.output].type) != size(found.code) or not all(
+        _within(code_of_output(decoder), found.code) and _divides(decoder, found)
+        for decoder in decoders
     ):
         text = f"the two ends of the state {state} differ in their levels"
         raise ProgramError(Diagnostic(text, help=_TIED))
-    found = CarriedState(state, code)
     low, high = found.bounds
-    if not low - code.scale <= state.initial <= high + code.scale:
-        raise ProgramError(f"the state {state} begins beyond its values, {low:g} to {high:g}")
+    step = code.scale / found.factor
+    if not np.all((low - step <= state.initial) & (state.initial <= high + step)):
+        ends = f"{low.min():g} to {high.max():g}"
+        raise ProgramError(f"the state {state} begins beyond its values, {ends}")
     return found
+
+
+def _divides(decoder: Node, found: CarriedState) -> bool:
+    """Whether a decoder divides by what the elements are multiplied by in front of the input."""
+    rescaling = Rescaling.of(decoder)
+    if rescaling is None:
+        return found.rescaling is None
+    one = np.ravel(np.broadcast_to(rescaling.factor, decoder.result.type.shape))
+    other = np.ravel(np.broadcast_to(found.factor, found.code.shape))
+    return not rescaling.offset.any() and one.shape == other.shape and np.allclose(one * other, 1)
 
 
 def _within(output: Spikes, read: Spikes) -> bool:
@@ -130,11 +168,13 @@ def _within(output: Spikes, read: Spikes) -> bool:
     return same and offset >= 0 and output.top + offset <= read.top
 
 
-def _codes_of(graph: Graph, value: Value) -> Iterator[Spikes]:
+def _encoders(graph: Graph, value: Value) -> Iterator[Node]:
+    """What encodes a value, without an offset."""
     for node in graph.users(value):
-        if isinstance(node.op, Encode) and Rescaling.of(node) is None:
-            code = node.op.code
-            yield Spikes(value.type.shape, code.t_max, code.scale, code.zero)
+        if isinstance(node.op, Encode):
+            rescaling = Rescaling.of(node)
+            if rescaling is None or not rescaling.offset.any():
+                yield node
 
 
 def _decoders(graph: Graph, value: Value) -> Iterator[Node]:

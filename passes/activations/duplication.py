@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qcompiler.ir import Graph, Node, Value, drop_dead, size
-from qcompiler.ir.ann import Affine, Clip
+from qcompiler.ir.ann import Affine, Clip, Rescale
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.host_copies import is_host_copy
 from qcompiler.passes.folding.linear import fan_in_of
@@ -58,10 +58,12 @@ def duplicate_layers(graph: Graph, resolution: Resolution, finer: bool = False) 
             readers = tuple(reader for reader in readers if reader not in hosts)
         first = max(1, len(hosts))  # of the names of copies that others read
         if states := [reader for reader in readers if _is_state(graph, reader)]:
-            if fan_in_of(group) * size(group.result.type) * len(states) <= _MORE_ADDED:
-                for index, reader in enumerate(states, first):
-                    copies[reader.result.name] = copied(graph, group, reader, index)
-            continue
+            if fan_in_of(group) * size(group.result.type) * len(states) > _MORE_ADDED:
+                continue
+            for index, reader in enumerate(states, first):
+                copies[reader.result.name] = copied(graph, group, reader, index)
+            readers = tuple(reader for reader in readers if reader not in states)
+            first += len(states)
         if not all(is_clip(graph, reader) for reader in readers):
             continue
         if group.gain and any(map(is_left, readers)):  # the parts of a sum have no gain
@@ -98,7 +100,11 @@ def _makes_state(graph: Graph, value: Value, hops: int) -> bool:
 
 def _is_state(graph: Graph, node: Node) -> bool:
     """Whether a node is the clip that gives a state its code, or another output with a code."""
-    return isinstance(node.op, Clip) and graph.is_output(node.result) and is_code(node.result)
+    user = graph.only_user(node.result)
+    if isinstance(node.op, Affine) and user:
+        return _is_state(graph, user)
+    end = user.result if user and isinstance(user.op, Rescale) else node.result
+    return isinstance(node.op, Clip) and graph.is_output(end) and is_code(node.result)
 
 
 def is_clip(graph: Graph, node: Node) -> bool:

@@ -44,7 +44,7 @@ def rescale_input(
     assert isinstance(unit.type, Tensor)
     name = graph.fresh(standard_name(value.name))
     standard = Value(name, replace(unit.type, t_max=levels))
-    nodes = [_rescale(value, rescaling, standard, ())]
+    nodes = [rescale(value, rescaling, standard, ())]
     for node in graph.nodes:
         if value in node.operands:
             raw = Value(graph.fresh(f"{node.result.name}:raw"), value.type)
@@ -76,7 +76,7 @@ def rescale_output(graph: Graph, value: Value, rescaling: Rescaling) -> Graph:
         else:
             scaled = _inverse(before, rescaling, standard, node.origin)
             nodes += [replace(node, result=before), scaled]
-        nodes.append(_rescale(standard, rescaling, decoded, node.origin))
+        nodes.append(rescale(standard, rescaling, decoded, node.origin))
     outputs = tuple(decoded if output == value else output for output in graph.outputs)
     return replace(graph, nodes=tuple(nodes), outputs=outputs)
 
@@ -129,7 +129,8 @@ def _inverse(source: Operand, rescaling: Rescaling, result: Value, origin: tuple
     return affine(source, scale, rescaling.offset, result, origin)
 
 
-def _rescale(source: Value, rescaling: Rescaling, result: Value, origin: tuple[str, ...]) -> Node:
+def rescale(source: Value, rescaling: Rescaling, result: Value, origin: tuple[str, ...]) -> Node:
+    """What the host does to a value."""
     offset, factor = (array.astype(np.float32) for array in rescaling)
     name = result.name
     constants = Constant(f"{name}:offset", offset), Constant(f"{name}:factor", factor)

@@ -14,7 +14,18 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from qcompiler.ir import Graph, Invariant, Node, Tensor, Value
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply, Pad, SumPool
+from qcompiler.ir.ann import (
+    Add,
+    Affine,
+    Clip,
+    Conv,
+    Dense,
+    Function,
+    Multiply,
+    Pad,
+    Rescale,
+    SumPool,
+)
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.ir.types import check_digits, size
@@ -23,6 +34,7 @@ from qcompiler.passes.base import HIDDEN, Pass, check_limits
 from qcompiler.passes.calibration.data import check
 from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.trace import products_of
+from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.levels import (
@@ -54,9 +66,10 @@ class SplitInputs(Pass):
     If it contains integers that span fewer values, each integer gets one level, and so do multiples
     of another number if the network rounds or compares. An input that
     already has a t_max keeps it, with two digits. Of an input that is rescaled, the result of that
-    is split; if it has a t_max, that is the least number of levels of its digits together. An input
-    has fewer digits if the fan-in of a reader would exceed ``fan_in`` (0: no limit), and one if a
-    reader does not sum it. Raises DataError if the data do not fit, are empty or not finite.
+    is split; if it has a t_max, and the input is no code, that is the least number of levels of its
+    digits together. An input has fewer digits if the fan-in of a reader would exceed ``fan_in`` (0:
+    no limit), and one if a reader does not sum it. Raises DataError if the data do not fit, are
+    empty or not finite.
     """
 
     name: ClassVar[str] = "split-inputs"
@@ -82,20 +95,26 @@ class SplitInputs(Pass):
         data = self.calibration or (None,) * len(graph.inputs)
         coded = zip(graph.inputs, coded_inputs(graph), data, strict=True)
         found = {
-            value.name: self._split(graph, value, array, value is raw)
+            value.name: self._kept(graph, value)
+            if is_code(raw)
+            else self._split(graph, value, array, value is raw)
             for raw, value, array in coded
         }
         return map_values(graph, lambda value: found.get(value.name, value))
+
+    def _kept(self, graph: Graph, value: Value) -> Value:
+        """A code, whose levels must stay, as digits if they have a short window."""
+        assert isinstance(value.type, Tensor)
+        digits, levels = self._digits(graph, value, _FEW_DIGITS), value.type.t_max or 0
+        t_max = _root(levels, digits)
+        if t_max**digits == levels > _longest(graph, self.t_max):
+            return replace(value, type=replace(value.type, t_max=t_max, digits=digits))
+        return value
 
     def _split(self, graph: Graph, value: Value, data: Array | None, raw: bool) -> Value:
         assert isinstance(value.type, Tensor)
         coded = raw and value.type.t_max is not None
         digits = self._digits(graph, value, _FEW_DIGITS if coded else _MORE_DIGITS)
-        if raw and value.type.range and value.type.t_max:  # a code, whose levels must stay
-            t_max = _root(value.type.t_max, digits)
-            if t_max**digits == value.type.t_max > _longest(graph, self.t_max):
-                return replace(value, type=replace(value.type, t_max=t_max, digits=digits))
-            return value
         if raw and value.type.t_max:
             return replace(value, type=replace(value.type, digits=digits))
         levels = self.levels or most_output_levels(graph, self.t_max)
@@ -173,7 +192,7 @@ def _longest(graph: Graph, t_max: int) -> int:
 
     Those of outputs do not count: `split-windows` shortens them.
     """
-    values = (node.result for node in graph.nodes)
+    values = (node.result for node in graph.nodes if not isinstance(node.op, Rescale))
     types = [value.type for value in values if not is_network_output(graph, value)]
     return max(t_max, *(t.t_max for t in types if isinstance(t, Tensor) and t.t_max), 0)
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.program.states import carried_states
 from qcompiler.frontend.model.onnx_file import identity
-from qcompiler.ir import DataError, Graph
+from qcompiler.ir import DataError, Graph, UnsupportedModel
 from qcompiler.ir.prologue import joined, split_prologue
 from qcompiler.manifest.channel_scales import ScaleRecorder
 from qcompiler.manifest.rebuild import built_with
 from qcompiler.manifest.rounding import rounding_of
 from qcompiler.passes import Pipeline
 from qcompiler.passes.folding.codes import most_levels
+from qcompiler.passes.quantization.levels import coded_inputs
 from qcompiler.passes.requantization.exact_layer import ExactLayer
 from qcompiler.search.pareto import OBJECTIVES
 
@@ -53,7 +54,20 @@ class Compilation:
         self.steps = self._pipeline(options)
 
     def program(self) -> Program:
-        """Search if asked, run the passes, and compare the result with the model."""
+        """Search if asked, run the passes, and compare the result with the model.
+
+        Elements of a state that differ in size have one scale where weights cannot make up for it.
+        """
+        try:
+            return self._program()
+        except UnsupportedModel:
+            alike = self.samples.alike
+            if alike is None or coded_inputs(alike) == coded_inputs(self.samples.graph):
+                raise
+        self.samples = replace(self.samples, graph=alike)
+        return self._program()
+
+    def _program(self) -> Program:
         graph = self.samples.graph
         recorder = ScaleRecorder(graph, self.images, self.options.watch, self.parts)
         looked_up = self.network.prologue is not None

@@ -25,7 +25,8 @@ from .options import Options
 class Samples:
     """The graph to lower, its states, and calibration data: as given, and as it reads them.
 
-    With states the data are frames of ``sequences``, one after the other.
+    With states the data are frames of ``sequences``, one after the other. ``alike`` is the graph
+    whose states have one scale each.
     """
 
     graph: Graph
@@ -33,6 +34,7 @@ class Samples:
     given: Data | None = None
     coded: Data | None = None
     sequences: int = 0
+    alike: Graph | None = None
 
 
 def read_samples(network: Network, options: Options) -> Samples:
@@ -43,9 +45,10 @@ def read_samples(network: Network, options: Options) -> Samples:
     if states:
         known = network.graph, states, source, network.t_max, options.progress
         with _states_proposed(network.graph, states):
-            given, graph, sequences = with_states(*known, network.imported.unread)
+            given, graph, alike, sequences = with_states(*known, network.imported.unread)
         given = _widened(given)
-        return Samples(graph, states, given, _saturated(given, graph, network), sequences)
+        coded = _saturated(given, graph, network)
+        return Samples(graph, states, given, coded, sequences, alike)
     if source is None:
         return Samples(network.graph)
     inputs = inputs_of(network.imported.graph)

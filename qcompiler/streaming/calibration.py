@@ -25,10 +25,11 @@ def with_states(
     t_max: int,
     progress: Callable[[float], None] | None = None,
     unread: Collection[str] = (),
-) -> tuple[Data, Graph, int]:
+) -> tuple[Data, Graph, Graph, int]:
     """Data of single frames, states included, and the graph whose states have codes.
 
-    Also of how many sequences the frames are, one after the other. The data may hold ``unread``
+    Also that graph with one scale for all elements of a state, for which weights need fewer bits,
+    and of how many sequences the frames are, one after the other. The data may hold ``unread``
     inputs of the model, too. Raises DataError for data that do not fit, and for states that become
     infinite.
     """
@@ -36,4 +37,5 @@ def with_states(
     arrays = rollout(graph, states, given, progress)
     names = tuple(value.name for value in graph.inputs)
     seen = dict(zip(names, arrays, strict=True))
-    return Data(arrays, given.labels, names), tied(graph, states, seen, t_max), len(given)
+    whole, alike = (tied(graph, states, seen, t_max, own) for own in (True, False))
+    return Data(arrays, given.labels, names), whole, alike, len(given)

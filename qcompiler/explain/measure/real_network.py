@@ -16,6 +16,7 @@ from qcompiler.backends.program.program import Program
 from qcompiler.backends.program.states import carried_states
 from qcompiler.frontend.import_model import Preprocessing, import_model
 from qcompiler.ir import Graph, Node, ProgramError, Value
+from qcompiler.ir.ann import Rescale
 from qcompiler.ir.prologue import split_prologue
 from qcompiler.ir.snn import Decode, Encode
 from qcompiler.ir.spiking.coding import Rescaling
@@ -29,7 +30,7 @@ from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
 from qcompiler.passes.slicing.slices import unsliced_name
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.tensor.fold_linear import FoldLinear
-from qcompiler.streaming.tied_codes import with_clip
+from qcompiler.streaming.ends import with_clip
 
 _FAN_IN = re.compile(r"\bfold-linear\{fan_in=(\d{1,9})\}")  # as a pipeline has it
 
@@ -47,8 +48,10 @@ def real_network(model: Path, program: Program) -> Graph:
         raise ProgramError("the manifest's input_shapes are no shapes: compile the model again")
     imported = import_model(model, before, allow_products=True, input_shapes=shapes)
     _, found = split_prologue(imported.graph)
-    for carried in carried_states(program.graph, program.states):
-        found = with_clip(found, carried.state, carried.bounds)
+    carried = carried_states(program.graph, program.states)
+    for one in carried:
+        factor = one.rescaling and one.rescaling.factor
+        found = with_clip(found, one.state, one.coded, factor)
     limit = _FAN_IN.search(str(manifest.get("pipeline", "")))
     fan_in = int(limit[1]) if limit else 0
     found = FoldLinear(fan_in)(FoldBatchNorm()(found))
@@ -97,7 +100,8 @@ def _rescaled(graph: Graph, node: Node, rescaling: Rescaling) -> Graph:
     if isinstance(node.op, Encode):
         values, rescale = graph.inputs, rescale_input
     value = next((value for value in values if value.name in (name, unsliced_name(name))), None)
-    found = graph if value is None else rescale(graph, value, rescaling)
+    done = value is None or any(isinstance(user.op, Rescale) for user in graph.users(value))
+    found = graph if value is None or done else rescale(graph, value, rescaling)  # states are done
     return with_scales_at_roots(FoldLinear()(found))
 
 

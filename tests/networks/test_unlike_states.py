@@ -1,0 +1,114 @@
+"""States whose elements differ in size, or change little in a frame, and functions of states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import qcompiler
+from qcompiler import Program
+from qcompiler.backends.program.states import carried_states
+from qcompiler.backends.program.stream import run_stream
+from tests.support.cells import cell, run_recurrently, sequences
+from tests.support.onnx_models import ints, model
+
+Array = np.ndarray[Any, Any]
+SIZES = np.geomspace(0.01, 10, 4).astype(np.float32)
+AVERAGE = "a = Mul(h_in, k) b = Mul(x, l) h_out = Add(a, b) "
+pytestmark = pytest.mark.filterwarnings("ignore::qcompiler.CompileWarning")
+
+
+def average(body: str = "y = MatMul(h_out, v)") -> onnx.ModelProto:
+    """Moving averages of four features."""
+    weights = np.random.default_rng(0).normal(size=(4, 3)) / SIZES[:, None]
+    given: dict[str, Any] = {"k": np.float32(0.9), "l": np.float32(0.1)}
+    given |= {"v": weights.astype(np.float32)} if "v" in body else {}
+    return model("float[N,4] x, float[N,4] h_in", AVERAGE + body, outputs="y h_out", **given)
+
+
+def noise(seed: int) -> Array:
+    return np.random.default_rng(seed).normal(size=(16, 100, 4)).astype(np.float32)
+
+
+def compiled(proto: onnx.ModelProto, sizes: Array | float, t_max: int = 16) -> Program:
+    x = sizes * noise(seed=0)
+    return qcompiler.compile(proto, target="reference", calibration=x, states="auto", t_max=t_max)
+
+
+def worst(proto: onnx.ModelProto, program: Program, x: Array, name: str = "h_out") -> float:
+    """The largest error of an element, as a share of its spread."""
+    wanted = run_recurrently(proto, x)[name].reshape(-1, 4)
+    found = run_stream(program, (x,), count=False).outputs[name]
+    return float((np.sqrt(np.square(found - wanted).mean(axis=0)) / wanted.std(axis=0)).max())
+
+
+def test_elements_have_ranges_of_their_own() -> None:
+    """Sizes hardly matter: those of one size lose as much."""
+    proto, x = average(), noise(seed=1)
+    program = compiled(proto, SIZES)
+    alike = worst(proto, compiled(proto, 1.0), x)
+    assert worst(proto, program, SIZES * x) < 1.5 * alike
+    (one,) = carried_states(program.graph, program.states)
+    low, high = one.bounds
+    assert np.ptp(high) > 100 * high.min() and np.ptp(low) > -100 * low.max()
+
+
+def test_engines_agree_on_elements_of_their_own() -> None:
+    program, x = compiled(average(), SIZES), SIZES * sequences(2, 5, seed=2)
+    one, other = (run_stream(program, (x,), engine, count=False) for engine in ("fast", "steps"))
+    for name, array in one.outputs.items():
+        np.testing.assert_array_equal(array, other.outputs[name])
+    stream = program.stream()
+    stream.begin({"h_in": one.outputs["h_out"][:1]})
+    levels = stream.levels["h_in"]
+    stream.begin({"h_in": stream._states[0].real(levels)})
+    np.testing.assert_array_equal(stream.levels["h_in"], levels)
+
+
+def test_a_state_of_its_own_range_outgrows_it() -> None:
+    program = compiled(average(), SIZES)
+    told: list[str] = []
+    x = np.zeros((1, 40, 4), np.float32)
+    x[..., 1] = 10
+    run_stream(program, (x,), count=False, tell=lambda finding: told.append(finding.text))
+    assert len(told) == 1 and "outgrows its range at its element [1], -" in told[0]
+
+
+def test_a_moved_state_keeps_one_code() -> None:
+    """A ring buffer of unlike features: levels move unchanged."""
+    program = qcompiler.compile(
+        cell("ring"), target="reference", calibration=SIZES * sequences(8, 30), states="auto"
+    )
+    stream, before = program.stream(), None
+    for frame in (SIZES * sequences(2, 8, seed=3)).swapaxes(0, 1):
+        stream.step(frame)
+        now = stream.levels["cache_in"]
+        if before is not None:
+            np.testing.assert_array_equal(now[:, :, :-1], before[:, :, 1:])
+        before = now
+
+
+def test_one_code_where_weights_cannot_make_up_for_more() -> None:
+    """A level of x, one code for all features, is more than a hundred of the smallest element."""
+    body = "u = Unsqueeze(x, first) a = Mul(h_in, k) h_out = Add(a, u) y = Neg(a)"
+    given: dict[str, Any] = {"first": ints(0), "k": np.float32(0.9)}
+    proto = model("float[N,4] x, float[1,N,4] h_in", body, outputs="y h_out", **given)
+    program = compiled(proto, SIZES)
+    (one,) = carried_states(program.graph, program.states)
+    assert one.rescaling is None
+
+
+def test_levels_grow_with_t_max() -> None:
+    """Of 1,024 levels an average errs by a quarter of what it does of 256, but for weights."""
+    proto, x = average("y = Neg(a)"), noise(seed=1)
+    fine, coarse = (worst(proto, compiled(proto, 1.0, t_max), x) for t_max in (64, 16))
+    assert fine < coarse / 2
+
+
+def test_functions_of_a_state_read_exact_sums() -> None:
+    """They have copies of its layer: no population rounds the state in front of them."""
+    program = compiled(average("t = Tanh(h_out) y = Neg(t)"), 1.0)
+    assert "h_out" not in {node.result.name for node in program.graph.nodes}
