@@ -36,7 +36,7 @@ _ALONE = (
     "this explains single frames, which begin from states without errors: in a stream, states "
     "carry errors on, and outputs may err by more"
 )
-TOLERATED = 0.01  # share of frames, or of the variance of what is no class
+TOLERATED = wrong_input.HARDLY  # share of frames, or of the variance of what is no class
 _SAME = 1e-3  # of the spread of scores: two runs in single precision differ by less
 
 
@@ -64,13 +64,15 @@ def explain(
     for index, layer in enumerate(found):
         layers.append(_loss(networks, index, layer, real_scores))
         progress((index + 1) / (len(found) + 2))
-    where = _where([layer.changed for layer in layers])
+    changed = [layer.changed for layer in layers]
+    where = _where(changed)
     first, worst = (
         None if at is None else _cause(networks, at, real_scores, model) for at in where
     )
     progress((len(found) + 1) / (len(found) + 2))
     coded = program.prologue is None  # else its data are indices, no quantities
-    wrong = wrong_input.find(networks, model, chosen, first) if coded else None
+    by = np.diff(changed, prepend=0.0).tolist()
+    wrong = wrong_input.find(networks, model, chosen, first, by) if coded else None
     if wrong is not None:
         first, worst = wrong, first if first and first.layer != wrong.layer else None
     notes = _notes(networks, model, chosen, real_scores)

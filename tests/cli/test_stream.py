@@ -85,6 +85,17 @@ def test_stream_is_explained(folder: Path, capsys: Any) -> None:
     assert "note        this explains single frames, which begin from states without errors" in told
 
 
+@pytest.mark.parametrize(("share", "wrong"), [(0.4, False), (0.02, True)])
+def test_inputs_are_wrong_only_if_they_make_the_error(
+    share: float, wrong: bool, folder: Path, capsys: Any
+) -> None:
+    """Two fifths of an input's range are 25 of 64 levels, and lose 1 % of the variance."""
+    np.savez(folder / "share.npz", x=share * np.load(folder / "test.npz")["x"])
+    model = str(folder / "cell.onnx")
+    assert run(folder, "share.npz", "--stream", "--against", model, "--explain") == 0
+    assert ("the input is wrong" in capsys.readouterr().out) is wrong
+
+
 def test_verified(folder: Path) -> None:
     given = [str(folder / name) for name in ("out", "cell.onnx", "calibration.npz")]
     assert qcompile.main(["--verify", *given]) == 0

@@ -8,12 +8,13 @@ Two signs, each by itself enough:
   as by chance would differ by one standard deviation, the root of their number, from half
   (McNemar); four are asked for, because a dozen ways are tried.
 - Without: the range that suits these data best is less than half, or more than twice, the one
-  that the program was calibrated for, which then loses some of them, and the networks part.
+  that the program was calibrated for, which then loses some of them, and the networks part. A wide
+  range loses none that matter if the scores hardly change when the input alone has levels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,19 +39,23 @@ _FACTOR = 2
 CUT = 0.05  # of the variance of the data: what a range cuts of data that are not wrong is less
 _NARROWEST = 8  # data that take less than this part of the range do not suit it
 OTHER_DATA = "give data of that range, or compile again with --calibration on data like these"
+HARDLY = 0.01  # of the frames, or of the scores' variance: what an input may change
 LOST = 0.5  # of the variance of the data: a program that sees less cannot be said to agree
 
 
 def find(
-    networks: SideBySide, model: Path, data: Data, differing: Verdict | None
+    networks: SideBySide, model: Path, data: Data, differing: Verdict | None, by: Sequence[float]
 ) -> Verdict | None:
-    """The verdict on the data, if they are wrong; ``differing`` is that on the layers."""
+    """The verdict on the data, if they are wrong; ``differing`` is that on the layers.
+
+    ``by`` is by how much each layer changes the scores, in the order of the layers.
+    """
     by_labels = _by_labels(networks, model, data)
     if by_labels is not None:
         return by_labels
-    for layer in networks.layers:
+    for layer, changed in zip(networks.layers, by, strict=True):
         if layer.is_input:
-            found = _by_range(networks, layer, differing is not None)
+            found = _by_range(networks, layer, differing is not None, changed > HARDLY)
             if found is not None:
                 return found
     return None
@@ -76,15 +81,18 @@ def _by_labels(networks: SideBySide, model: Path, data: Data) -> Verdict | None:
     return Verdict(layer.label, (), INPUT, detail_of(*found), change.remedy, {})
 
 
-def _by_range(networks: SideBySide, layer: MatchedLayer, differing: bool) -> Verdict | None:
-    """Whether the encoder's range is that of the data."""
+def _by_range(
+    networks: SideBySide, layer: MatchedLayer, differing: bool, counts: bool
+) -> Verdict | None:
+    """Whether the encoder's range is that of the data; ``counts`` says if its levels matter."""
     coded = _coded(networks, layer)
     if coded.raw.min() == coded.raw.max():
         detail = f"every number of the data is {coded.raw.min() + 0.0:.4g}"
         return Verdict(layer.label, (), INPUT, detail, "give other data", {})
     best = best_range(coded.rescaled, coded.code)
     ratio, lost = (best[1] - best[0]) / coded.width, coded.lost
-    unlike = ratio * _FACTOR < 1 or (ratio > _FACTOR and lost > CUT)
+    narrow = ratio * _FACTOR < 1 and (counts or lost > CUT)
+    unlike = narrow or (ratio > _FACTOR and lost > CUT)
     if not unlike or not (differing or lost > LOST):
         return None
     detail = (
