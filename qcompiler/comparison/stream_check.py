@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -38,31 +39,36 @@ def errors_in_stream(
     ``arrays`` hold the frames of all ``sequences``, one after the other, with the model's states;
     ``alone`` are the outputs in single frames: where levels explain an error, no weights do.
     """
-    data, count = _some(graph, program, arrays, sequences)
+    data, lively, count = _some(graph, program, arrays, sequences)
     if count == len(data[0]):
         return  # no frame begins from a state that the program has left
     known = {one.error.name: one for one in alone}
     compared, _ = compared_outputs(graph, program, data, count)
+    frames = lively * (len(data[0]) // count)
     for one in compared:
         single = known.get(one.name)
         if single is None or (single.error.error or 0.0) > TOLERATED:
             continue
         levels = single.explained is not None and single.explained.explains(single.error, None)
         ends = replace(causes, coarse=tuple) if levels else causes
-        error = output_error(one.name, *one.centred())
-        if found := noise(error, *one.centred(), _DATA, ends):
-            yield one.name, found
+        whole = one.centred()
+        for ours, theirs in ((array[:frames] for array in whole), whole):
+            error = output_error(one.name, ours, theirs)
+            if found := noise(error, ours, theirs, _DATA, ends):
+                yield one.name, found
+                break
 
 
 def _some(
     graph: Graph, program: Program, arrays: tuple[Array, ...], sequences: int
-) -> tuple[tuple[Array, ...], int]:
-    """Where states move most in some sequences, and of how many these stretches are.
+) -> tuple[tuple[Array, ...], int, int]:
+    """Stretches of sequences: how many are where states move most, and how many there are.
 
-    The sequences are evenly spread, but for those in which hardly anything happens.
+    The first are of sequences that are evenly spread, but for those in which hardly anything
+    happens. The others are evenly spread over all frames: where states rest, errors stay.
     """
     length = len(arrays[0]) // sequences
-    most = len(spread_frames(graph, len(arrays[0]), _MOST))
+    most = min(_MOST, len(spread_frames(graph, len(arrays[0]), _MOST)))
     frames = min(length, most, _LONGEST)
     whole = [array.reshape(sequences, length, *array.shape[1:]) for array in arrays]
     carried = {state.input for state in program.states}
@@ -70,11 +76,20 @@ def _some(
     states = [array for value, array in given if value.name in carried]
     places, moves = _liveliest(states, frames)
     lively = np.flatnonzero(moves >= moves.mean() / 2)
-    count = min(len(lively), most // frames)
-    chosen = lively[np.linspace(0, len(lively) - 1, count).astype(int)]
-    stretches = [(at, slice(places[at], places[at] + frames)) for at in chosen]
-    some = (np.concatenate([array[at] for at in stretches]) for array in whole)
-    return tuple(array.astype(np.float32) for array in some), count
+    chosen = [(at, places[at]) for at in _evenly(lively, most // frames)]
+    begins = range(0, length - frames + 1, frames)
+    others = [one for one in product(range(sequences), begins) if one not in chosen]
+    left = _evenly(np.arange(len(others)), most // frames - len(chosen))
+    every = [(at, slice(i, i + frames)) for at, i in (*chosen, *(others[n] for n in left))]
+    some = (np.concatenate([array[at] for at in every]) for array in whole)
+    return tuple(array.astype(np.float32) for array in some), len(chosen), len(every)
+
+
+def _evenly(given: Array, most: int) -> Array:
+    """As many of some numbers, evenly spread."""
+    count = min(len(given), most)
+    found: Array = given[np.linspace(0, len(given) - 1, count).astype(int)]
+    return found
 
 
 def _liveliest(states: Sequence[Array], frames: int) -> tuple[Array, Array]:

@@ -122,6 +122,19 @@ def test_errors_of_late_events_are_told(lively: int) -> None:
     assert any(re.search(wanted, str(one.message)) for one in told)
 
 
+def test_errors_at_rest_are_told() -> None:
+    """Rounding is small beside a burst, but not beside all that is before and behind it."""
+    body = "d = Mul(h_in, k) h_out = Add(d, x) y = Relu(h_out)"
+    decay = np.array(0.97, np.float32)
+    proto = model("float[N,2] x, float[N,2] h_in", body, outputs="y h_out", k=decay)
+    x = np.random.default_rng(0).normal(size=(1, 1280, 2)).astype(np.float32)
+    x[:, :300] /= 10
+    x[:, 500:] /= 10
+    given: dict[str, Any] = {"calibration": x, "states": "auto", "t_max": 16, "effort": 0}
+    with pytest.warns(CompileWarning, match=r'"y" is \d+% of its spread on 1,280 streamed calibr'):
+        qcompiler.compile(proto, target="reference", **given)
+
+
 def test_a_stream_begins_from_given_states() -> None:
     program, x = compiled("elman"), sequences(2, 9)
     whole = run_stream(program, (x,), count=False).outputs
