@@ -133,6 +133,7 @@ def _carried(graph: Graph, state: State) -> CarriedState:
     decoders = list(_decoders(graph, outputs[state.output]))
     if encoder is None or not decoders:
         raise ProgramError(f"the state {state} does not come from, or go to, spikes")
+    assert isinstance(encoder.op, Encode)
     code, shape = encoder.op.code, inputs[state.input].type.shape
     found = CarriedState(
         state, Spikes(shape, code.t_max, code.scale, code.zero), Rescaling.of(encoder)

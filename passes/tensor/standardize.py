@@ -157,7 +157,8 @@ def _better(
         return float(np.mean([relative_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
     together = noise(graph, rounded_together(data[index], x, f"input {graph.inputs[index].name}"))
-    integers = bool(grid := grid_of(data[index], False)) and grid.span < LEVELS
+    grid = grid_of(data[index], False)
+    integers = grid is not None and grid.span < LEVELS
     if together <= ((_NOISIER if integers else _NOISY) if axes else _NOISIEST):
         return graph
     apart = noise(made, rounded_apart(x, ranges, LEVELS))
