@@ -1,4 +1,4 @@
-"""What the host computes in front of the spikes: rows of tables by index, such as embeddings.
+"""What the host computes in front of the spikes: rows of tables by index, and whole numbers.
 
 A graph with such operations falls into two: the prologue, which the host runs on the data, and the
 network, whose inputs are what the prologue gives. Both are saved as one graph.
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .ann import Embed
+from .ann import Concat, CumSum, Embed, Feed, Integer
 from .diagnostics import DataError, Diagnostic, InvalidGraph
 from .execution.evaluate import apply
 from .graph import Constant, Graph, Node, Value
@@ -18,24 +18,26 @@ from .kernels import Array
 from .types import Tensor
 from .view import View
 
+_ENDS = Embed | Feed  # what the network reads
+_INSIDE = Integer | CumSum | Concat | View
 _INDICES = "give data whose indices are rows of the model's table, as it was trained with"
 
 
 def split_prologue(graph: Graph) -> tuple[Graph | None, Graph]:
     """The part in front of the network, if there is one, and the network.
 
-    Raises InvalidGraph if a table is read at indices that are no input.
+    Raises InvalidGraph if a table is read at indices that the network computes.
     """
     needed: set[str] = set()
     for node in reversed(graph.nodes):
-        if isinstance(node.op, Embed) or node.result.name in needed:
+        if isinstance(node.op, _ENDS) or node.result.name in needed:
             needed |= {o.name for o in (node.result, *node.operands) if isinstance(o, Value)}
     head = tuple(node for node in graph.nodes if node.result.name in needed)
     if not head:
         return None, graph
     for node in head:
-        if not isinstance(node.op, Embed | View):
-            message = f"%{node.result.name} stands in front of a table, and is no view of an input"
+        if not isinstance(node.op, _ENDS | _INSIDE):
+            message = f"the host does not compute %{node.result.name} in front of a table"
             raise InvalidGraph(Diagnostic(message, node.origin))
     rest = tuple(node for node in graph.nodes if node.result.name not in needed)
     read = {o.name for node in rest for o in node.operands if isinstance(o, Value)}
@@ -76,16 +78,19 @@ def run_prologue(prologue: Graph, *inputs: Array, first: int = 0) -> tuple[Array
 
 def _told(prologue: Graph, node: Node, given: list[Array], first: int) -> Diagnostic:
     """What is wrong with indices, and where they are: the input, and the first such frame."""
-    indices, table = given
-    name = node.operands[0].name
-    while (made := prologue.producer(Value(name, node.result.type))) is not None:
-        name = made.operands[0].name  # of what it is a view
-    for frame in range(len(indices)):
+    made: Node | None = node
+    while made is not None:
+        source = next(operand for operand in made.operands if isinstance(operand, Value))
+        made = prologue.producer(source)  # of what it is made
+    values = [isinstance(operand, Value) for operand in node.operands]
+    frames = len(given[values.index(True)])
+    for frame in range(frames):
+        pairs = zip(given, values, strict=True)
         try:
-            apply(node.op, indices[frame : frame + 1], table)
+            apply(node.op, *(x[frame : frame + 1] if batch else x for x, batch in pairs))
         except DataError as error:
             (found,) = error.diagnostics
-            message = f"the data for {name}, frame {first + frame}: {found.message}"
+            message = f"the data for {source.name}, frame {first + frame}: {found.message}"
             return replace(found, message=message, nodes=node.origin, help=_INDICES)
     raise AssertionError("no frame is wrong")
 

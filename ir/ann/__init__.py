@@ -3,6 +3,7 @@
 from .arrangement import Concat, Pad
 from .elementwise import Add, Clip, Function, Multiply
 from .host import ArgMax, Embed, Fill, Lookup, OnHost, Rescale, Softmax, TopK
+from .integers import CumSum, Feed, Integer
 from .linear import Affine, BatchNorm, Conv, Dense
 from .pooling import MaxPool, SumPool
 
@@ -14,10 +15,13 @@ __all__ = [
     "Clip",
     "Concat",
     "Conv",
+    "CumSum",
     "Dense",
     "Embed",
+    "Feed",
     "Fill",
     "Function",
+    "Integer",
     "Lookup",
     "MaxPool",
     "Multiply",

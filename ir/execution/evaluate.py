@@ -14,10 +14,13 @@ from qcompiler.ir.ann import (
     Clip,
     Concat,
     Conv,
+    CumSum,
     Dense,
     Embed,
+    Feed,
     Fill,
     Function,
+    Integer,
     Lookup,
     MaxPool,
     Multiply,
@@ -28,6 +31,7 @@ from qcompiler.ir.ann import (
     TopK,
 )
 from qcompiler.ir.ann.formula import values
+from qcompiler.ir.ann.integers import whole_numbers
 from qcompiler.ir.diagnostics import DataError
 from qcompiler.ir.given import check_count, check_graph, frames_of
 from qcompiler.ir.graph import Graph, Operand, Value
@@ -112,6 +116,10 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             return found
         case Embed():
             return _embed(op, x, constants[0])
+        case Integer() | CumSum():
+            return op(x, *constants)
+        case Feed():
+            return x.astype(np.float32)
         case Reshape() | Transpose() | Take() | Pick():
             return arrange(op, x, *constants)
     raise TypeError(f"{op.mnemonic} is not an operation on tensors")
@@ -124,12 +132,10 @@ def _gained(x: Array, constants: Sequence[Array]) -> Array:
 
 
 def _embed(op: Embed, x: Array, table: Array) -> Array:
-    whole, rows = np.trunc(x), len(table)
-    if not op.cut and (off := x[whole != x]).size:
-        raise DataError(f"the index {off.flat[0]:.9g} is no whole number")
+    whole, rows = whole_numbers(x, op.cut), len(table)
     if (off := whole[(whole < -rows) | (whole >= rows)]).size:
-        raise DataError(f"the index {int(off.flat[0])} is not in its table of {rows:,} rows")
-    found: Array = table[whole.astype(np.int64)]
+        raise DataError(f"the index {off.flat[0]} is not in its table of {rows:,} rows")
+    found: Array = table[whole]
     return found
 
 

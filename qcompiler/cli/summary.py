@@ -127,9 +127,11 @@ def _states(program: Program) -> str:
 
 def _host(program: Program, verbose: bool) -> str:
     """What the host computes: in front of the network, and with ``verbose`` behind it."""
-    front = [] if program.prologue is None else [n.result.name for n in program.prologue.nodes]
-    behind = [node.result.name for node in program.host_nodes if node.result.name not in front]
-    lines = [f"{', '.join(front)}, in front of the network: only qrun runs it"] if front else []
+    head = program.prologue
+    made = [] if head is None else [node.result.name for node in head.nodes]
+    read = [value.name for value in head.outputs if value.name in made] if head else []
+    behind = [node.result.name for node in program.host_nodes if node.result.name not in made]
+    lines = [f"{', '.join(read)}, in front of the network: only qrun runs it"] if read else []
     lines += [f"{', '.join(behind)}, on decoded outputs"] if behind and verbose else []
     return "\n            ".join(lines)
 

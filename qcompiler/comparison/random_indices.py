@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from qcompiler.backends.program.program import Program
-from qcompiler.ir import Diagnostic, Graph, Range, Value
-from qcompiler.ir.ann import Embed
+from qcompiler.ir import DataError, Diagnostic, Graph, Range, Value
+from qcompiler.ir.ann import Embed, Integer
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.prologue import run_prologue
 
@@ -26,7 +26,9 @@ def error_on_random_indices(
     ``graph`` is what was compiled, ``bounds`` are those of inputs that are no indices.
     """
     frames = len(spread_frames(graph, _FRAMES))
-    data = run_prologue(prologue, *_random_inputs(prologue, frames, bounds))
+    data = _random_data(prologue, frames, bounds)
+    if data is None:
+        return None
     compared, _ = compared_outputs(graph, program, data)
     errors = [output_error(one.name, *one.centred()) for one in compared]
     worst = max(errors, key=lambda one: one.error or 0.0, default=None)
@@ -39,23 +41,38 @@ def error_on_random_indices(
     )
 
 
-def _random_inputs(prologue: Graph, frames: int, bounds: Range) -> list[Array]:
-    """Rows of the smallest table that an input is looked up in; uniform numbers of the others."""
-    rng = np.random.default_rng(0)
-    rows = _rows(prologue)
-    return [
-        rng.integers(0, rows[value.name], (frames, *value.type.shape))
-        if value.name in rows
-        else rng.uniform(*bounds, (frames, *value.type.shape)).astype(np.float32)
-        for value in prologue.inputs
-    ]
+def _random_data(prologue: Graph, frames: int, bounds: Range) -> tuple[Array, ...] | None:
+    """What the network reads of random data; None if no random numbers are found to be indices.
+
+    Indices are below the rows of the smallest table that they may reach; arithmetic on the way may
+    take them beyond it, then they are drawn from half as many numbers.
+    """
+    rng, rows = np.random.default_rng(0), _rows(prologue)
+    while True:
+        drawn = (
+            rng.integers(0, rows[value.name], (frames, *value.type.shape))
+            if value.name in rows
+            else rng.uniform(*bounds, (frames, *value.type.shape)).astype(np.float32)
+            for value in prologue.inputs
+        )
+        try:
+            return run_prologue(prologue, *drawn)
+        except DataError:
+            if max(rows.values(), default=0) < 2:
+                return None
+            rows = {name: -(-count // 2) for name, count in rows.items()}
 
 
 def _rows(prologue: Graph) -> dict[str, int]:
-    """The fewest rows of the tables that each value is an index of."""
+    """Of how many numbers each value may be: the fewest rows of a table, or those compared with."""
     found: dict[str, int] = {}
     for node in reversed(prologue.nodes):
-        (source,) = (operand for operand in node.operands if isinstance(operand, Value))
-        least = len(node.arrays[0]) if isinstance(node.op, Embed) else found[node.result.name]
-        found[source.name] = min(least, found.get(source.name, least))
+        least = found.get(node.result.name)
+        if isinstance(node.op, Embed):
+            least = len(node.arrays[0])
+        elif least is None and isinstance(node.op, Integer):
+            least = 2 + max((int(array.max()) for array in node.arrays), default=0)
+        for source in (operand.name for operand in node.operands if isinstance(operand, Value)):
+            if least is not None:
+                found[source] = min(least, found.get(source, least))
     return found

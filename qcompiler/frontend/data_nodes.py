@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from qcompiler.frontend.importers.composites.softmax_parts import as_one_node
+from qcompiler.frontend.importers.elementwise.whole_numbers import computes_whole_numbers
 from qcompiler.frontend.importers.table import ENCODERS, READS_COUNTS, TAKES_INTEGERS, imported
 from qcompiler.frontend.importers.table_of_host import follows_host, looks_up, on_host
 from qcompiler.frontend.importers.table_of_views import CASTS, VIEWS
 from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.in_front import fed, note_moved
 from qcompiler.frontend.model.node_context import NodeContext, attributes_of
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.refusals import CUT_BEFORE_INTEGERS
@@ -25,6 +27,7 @@ from .stand_ins import StandIns
 _CAST = "cast them to floating point first, and compute with real numbers"
 _REAL_OUTPUT = "end the model before this node: its result in real numbers is that of its input"
 _LOOKED_UP = "looked up in a table in front of the network"
+_COMPUTED = "whole numbers, which the host computes in front of the network"
 _CUT_AFTER = "it is only supported on the decoded outputs: cut the model after this node"
 
 
@@ -55,8 +58,13 @@ class DataNodes:
             for source in self.host_values.lowered:
                 report.replace(source, "compiled")
             node, sources = replace(node, inputs=inside), []
-        results = self._results(node, outputs)
-        self._note(entry, node, results, sources)
+        if computes_whole_numbers(node):
+            results = imported(entry.op_type, node)
+            self.interpreter.report.note(entry, "host", _COMPUTED)
+        else:
+            node = self._fed(node)
+            results = self._results(node, outputs)
+            self._note(entry, node, results, sources)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
     def _node(self, entry: Entry, inputs: tuple[AbstractValue, ...]) -> NodeContext:
@@ -64,6 +72,14 @@ class DataNodes:
         names = tuple(name and name + interpreter.suffix for name in entry.node.output)
         given = interpreter.scope, entry.name, entry.op_type, interpreter.opset
         return NodeContext(*given, inputs, names, attributes_of(entry.node))
+
+    def _fed(self, node: NodeContext) -> NodeContext:
+        """The node with what the host computes as the network reads it, unless it moves numbers."""
+        if looks_up(node) or node.op_type in VIEWS:
+            return node
+        scope = self.interpreter.scope
+        inputs = (fed(scope, i) if isinstance(i, Value) else i for i in node.inputs)
+        return replace(node, inputs=tuple(inputs))
 
     def _results(
         self, node: NodeContext, outputs: tuple[str, ...]
@@ -82,6 +98,8 @@ class DataNodes:
             scope.kinds |= {value.name: kinds[0] for value in results}
             if self._truncated(node.inputs):
                 scope.truncated |= {value.name for value in results}
+        if op_type in VIEWS and not looks_up(node):
+            note_moved(scope, node.inputs, results)
         if any(name in self.interpreter.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")
         return results

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from qcompiler.frontend.importers.constants import filled
 from qcompiler.frontend.importers.elementwise.masks import nodes_of_masks
 from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.in_front import fed
 from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.placement import FIRST, Placement
 from qcompiler.frontend.model.refusals import CUT_BEFORE_INTEGERS
@@ -54,7 +55,7 @@ class ModelOutputs:
         if value.name in self.scope.kinds:
             reason = f'output "{name}" holds integers or booleans, which are no spike times'
             report.refuse(name, "(output)", reason, CUT_BEFORE_INTEGERS)
-        value = self.items[name] = self._batch_first(value)
+        value = self.items[name] = self._batch_first(fed(self.scope, value))
         place = self.scope.placement(value)
         if place.joined_axes and place != Placement(0, inner=1):
             reason = f'the batch axis of output "{name}" is joined with others'

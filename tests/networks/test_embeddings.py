@@ -231,7 +231,7 @@ def test_a_damaged_program_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CompileError):
         qcompiler.load(tmp_path)
     chained = chain()
-    with pytest.raises(InvalidGraph, match="%b stands in front of a table"):
+    with pytest.raises(InvalidGraph, match="the host does not compute %b in front of a table"):
         split_prologue(chained)
 
 

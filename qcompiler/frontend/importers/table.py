@@ -8,6 +8,10 @@ import numpy as np
 
 from qcompiler.frontend.importers.composites.matrices import two_values
 from qcompiler.frontend.importers.elementwise.masks import chooses_mask
+from qcompiler.frontend.importers.elementwise.whole_numbers import (
+    computes_whole_numbers,
+    whole_numbers,
+)
 from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value
@@ -147,12 +151,16 @@ def imported(op_type: str, node: NodeContext) -> tuple[batch_places.Result, ...]
         adapter = batch_axis.elementwise
     if looks_up(node):
         adapter = batch_places.same_batch_axis
+    importer = IMPORTERS[op_type]
+    if computes_whole_numbers(node):
+        importer = whole_numbers
+        adapter = adapter if op_type == "CumSum" else batch_axis.elementwise
     if op_type == "MatMul" and two_values(node):
         adapter = batch_rows_and_images.matrices
     if op_type == "Gemm" and two_values(node):
         adapter = batch_places.same_batch_axis
     with np.errstate(all="ignore"):  # constants that are not finite are refused as such
-        found = batch_axis.import_with(adapter, IMPORTERS[op_type], node)
+        found = batch_axis.import_with(adapter, importer, node)
     return found if isinstance(found, tuple) else (found,)
 
 

@@ -84,10 +84,11 @@ class Scope:
     difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
     booleans in the model, ``truncated`` names those that were cast from real numbers,
     ``integers`` which real value, in which code, integers stand for. ``masks`` holds values behind
-    the mask of a softmax, ``flags`` names values that are 1 or 0 if what they are made of is.
-    ``assumed`` tells what is right only for some models, ``folded_products`` counts products of
-    weights and first states of recurrent layers, which are constants, ``unrolled_nodes`` the nodes
-    that recurrent layers have become.
+    the mask of a softmax, ``flags`` names values that are 1 or 0 if what they are made of is. The
+    host knows the values in ``given`` in front of the network, of which it has ``computed`` some;
+    ``fed`` are these as the network reads them. ``assumed`` tells what is right only for some
+    models, ``folded_products`` counts products of weights and first states of recurrent layers,
+    which are constants, ``unrolled_nodes`` the nodes that recurrent layers have become.
     """
 
     builder: Builder
@@ -102,6 +103,9 @@ class Scope:
     truncated: set[str] = field(default_factory=set)
     masks: dict[str, Masked] = field(default_factory=dict)
     flags: set[str] = field(default_factory=set)
+    given: set[str] = field(default_factory=set)
+    computed: set[str] = field(default_factory=set)
+    fed: dict[str, Value] = field(default_factory=dict)
     assumed: list[Diagnostic] = field(default_factory=list)
     folded_products: int = 0
     unrolled_nodes: int = 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from qcompiler.frontend.model.in_front import is_given
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Embed
-from qcompiler.ir.view import View
 
 from .reshape import axis_of
 
@@ -29,16 +29,7 @@ def look_up(node: NodeContext) -> Value:
         raise Refused("Gather at indices that depend on the data is only supported on axis 0")
     if table.dtype.kind in "iub":
         raise Refused("Gather of integers at indices that depend on the data is not supported")
-    if not _is_given(node, indices):
+    if not is_given(node.scope, indices):
         raise Refused("Gather at indices that the network computes is not supported", _LOOK_UP)
     cut = indices.name in node.scope.truncated
     return node.add(Embed(cut), indices, node.constant("table", table))
-
-
-def _is_given(node: NodeContext, value: Value) -> bool:
-    """Whether a value is an input, or what views make of one."""
-    producer = node.scope.builder.producer(value)
-    if producer is None:
-        return True
-    sources = [operand for operand in producer.operands if isinstance(operand, Value)]
-    return isinstance(producer.op, View) and all(_is_given(node, one) for one in sources)

@@ -1,0 +1,137 @@
+"""Arithmetic on whole numbers, which the host does on the data in front of the spikes.
+
+Such numbers are indices, and what is made of them: places, masks, one-hot codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from qcompiler.ir.diagnostics import DataError
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.ops import Op, expect, expect_tensor
+from qcompiler.ir.types import Tensor, Type
+
+
+def _divide(a: Array, b: Array) -> Array:
+    """Division that cuts fractions off, as ONNX has it."""
+    found: Array = np.abs(a) // np.abs(b) * np.sign(a) * np.sign(b)
+    return found
+
+
+# Name of a function: the number of its operands, and what it does to arrays of integers.
+WORDS: Mapping[str, tuple[int, Callable[..., Any]]] = {
+    "truncate": (1, lambda a: a),  # of real numbers: see `whole_numbers`
+    "nonzero": (1, lambda a: a != 0),
+    "not": (1, lambda a: a == 0),
+    "abs": (1, np.abs),
+    "negate": (1, np.negative),
+    "sign": (1, np.sign),
+    "add": (2, np.add),
+    "subtract": (2, np.subtract),
+    "multiply": (2, np.multiply),
+    "divide": (2, _divide),
+    "modulo": (2, np.mod),
+    "remainder": (2, np.fmod),
+    "max": (2, np.maximum),
+    "min": (2, np.minimum),
+    "equal": (2, np.equal),
+    "greater": (2, np.greater),
+    "greater_equal": (2, np.greater_equal),
+    "and": (2, np.logical_and),
+    "or": (2, np.logical_or),
+    "xor": (2, np.logical_xor),
+    "where": (3, np.where),
+}
+COMPARISONS = frozenset({"equal", "greater", "greater_equal"})  # of real numbers, too
+CONDITIONS = COMPARISONS | {"and", "nonzero", "not", "or", "xor"}  # what gives 1 or 0
+
+
+@dataclass(frozen=True)
+class Integer(Op):
+    """A function of whole numbers, element by element: a word of `WORDS`; on the host.
+
+    Comparisons take real numbers, too. Results are integers of so many ``bits``, and wrap around.
+    """
+
+    mnemonic: ClassVar[str] = "ann.integer"
+    word: str
+    bits: int = 64
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Tensors or constants of one shape to a tensor of that shape."""
+        if self.word not in WORDS:
+            raise ValueError(f"has no function {self.word!r:.60}")
+        if self.bits not in (32, 64):
+            raise ValueError(f"takes integers of 32 or 64 bits, not {self.bits!r:.60}")
+        expect(WORDS[self.word][0], operands)
+        shapes = {_shape(operand) for operand in operands}
+        if len(shapes) > 1:
+            raise ValueError(f"takes operands of one shape, got {sorted(shapes)}")
+        return Tensor(shapes.pop())
+
+    def __call__(self, *operands: Array) -> Array:
+        """The result for arrays that broadcast; DataError for what are no whole numbers."""
+        given: Sequence[Array] = operands
+        if self.word not in COMPARISONS:
+            given = [whole_numbers(array, self.word == "truncate") for array in operands]
+        with np.errstate(over="ignore"):
+            found = np.asarray(WORDS[self.word][1](*given), np.int64)
+        return found.astype(np.int32).astype(np.int64) if self.bits == 32 else found
+
+
+@dataclass(frozen=True)
+class CumSum(Op):
+    """Sums of whole numbers up to each place of an axis, as CumSum of ONNX; on the host."""
+
+    mnemonic: ClassVar[str] = "ann.cumsum"
+    axis: int
+    exclusive: bool = False
+    reverse: bool = False
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Tensor to a tensor of the same shape."""
+        expect(1, operands)
+        shape = expect_tensor(operands[0]).shape
+        if type(self.axis) is not int or not 0 <= self.axis < len(shape):
+            raise ValueError(f"axis {self.axis!r:.60} is not in shape {shape}")
+        return Tensor(shape)
+
+    def __call__(self, x: Array) -> Array:
+        """The sums of a batch; DataError for what are no whole numbers."""
+        whole, axis = whole_numbers(x), self.axis + 1
+        turned = np.flip(whole, axis) if self.reverse else whole
+        sums = turned.cumsum(axis) - (turned if self.exclusive else 0)
+        return np.flip(sums, axis) if self.reverse else sums
+
+
+@dataclass(frozen=True)
+class Feed(Op):
+    """Whole numbers of the host as the real numbers that the network reads: its input."""
+
+    mnemonic: ClassVar[str] = "ann.feed"
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Tensor to a tensor of the same shape."""
+        expect(1, operands)
+        return Tensor(expect_tensor(operands[0]).shape)
+
+
+def _shape(type_: Type) -> tuple[int, ...]:
+    if not isinstance(type_, Tensor):
+        raise ValueError(f"takes tensors, got {type_}")
+    return type_.shape
+
+
+def whole_numbers(x: Array, cut: bool = False) -> Array:
+    """Numbers as integers, fractions ``cut`` off; else DataError names the first fraction."""
+    if x.dtype.kind in "iub":
+        return x.astype(np.int64)
+    whole = np.trunc(x)
+    if not cut and (off := x[whole != x]).size:
+        raise DataError(f"the index {off.flat[0]:.9g} is no whole number")
+    return whole.astype(np.int64)

@@ -1,0 +1,116 @@
+"""What the host computes in front of the network: whole numbers, of inputs that hold them.
+
+Such a value is a tensor like any other; what reads it as real numbers reads what is fed of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from onnx import TensorProto
+
+from qcompiler.ir import Node, Tensor, Value
+from qcompiler.ir.ann import Concat, Feed
+from qcompiler.ir.view import View
+
+from .constant_folding import KnownArray
+from .scope import AbstractValue, Scope
+
+_WIDE = (TensorProto.INT32, TensorProto.INT64)  # of more numbers than a code holds
+_FLAG = Tensor((), range=(0.0, 1.0))
+
+
+def is_given(scope: Scope, value: Value) -> bool:
+    """Whether the host knows a value before the network runs: an input, or what it makes of one."""
+    return value.name in scope.given or scope.builder.producer(value) is None
+
+
+def are_given(scope: Scope, items: Sequence[AbstractValue]) -> bool:
+    """Whether operands are values that the host knows, and constants."""
+    values = [item for item in items if isinstance(item, Value)]
+    known = sum(isinstance(item, KnownArray) for item in items)
+    return len(values) + known == len(items) and all(is_given(scope, one) for one in values)
+
+
+def are_whole(scope: Scope, items: Sequence[AbstractValue]) -> bool:
+    """Whether operands are given integers, some of them wide or computed, and constants."""
+    known = [item for item in items if isinstance(item, KnownArray)]
+    whole = all(array.dtype.kind in "iub" for item in known for array in item.arrays)
+    values = (item for item in items if isinstance(item, Value))
+    return whole and all(v.name in scope.kinds for v in values) and are_cast(scope, items)
+
+
+def are_cast(scope: Scope, items: Sequence[AbstractValue]) -> bool:
+    """The same for operands that may be cast to real numbers, and constants that may be real."""
+    values = [item for item in items if isinstance(item, Value)]
+    kinds = [_kind(scope, value) for value in values]
+    wide = any(kind in _WIDE for kind in kinds) or any(v.name in scope.computed for v in values)
+    return wide and None not in kinds and are_given(scope, items)
+
+
+def _kind(scope: Scope, value: Value) -> int | None:
+    """The type of the integers that a value is, or is cast from; None for real numbers."""
+    while value.name not in scope.kinds:
+        made = scope.builder.producer(value)
+        if made is None or not isinstance(made.op, View | Concat):
+            return None
+        value = _sources(made)[0]
+    return scope.kinds[value.name]
+
+
+def _sources(made: Node) -> list[Value]:
+    return [operand for operand in made.operands if isinstance(operand, Value)]
+
+
+def note_moved(
+    scope: Scope, inputs: Iterable[AbstractValue], results: Iterable[AbstractValue]
+) -> None:
+    """Remember that the host knows the results of a node that only moves numbers that it knows."""
+    sources = {item.name for item in inputs if isinstance(item, Value) and is_given(scope, item)}
+    for result in results:
+        if isinstance(result, Value) and _is_moved(scope, result, sources):
+            scope.given.add(result.name)
+            if sources & scope.computed:
+                scope.computed.add(result.name)
+
+
+def _is_moved(scope: Scope, value: Value, sources: set[str]) -> bool:
+    """Whether a node made a value of these sources by moving numbers alone."""
+    if value.name in sources:
+        return True
+    made = scope.builder.producer(value)
+    if made is None or not isinstance(made.op, View | Concat):
+        return False
+    return all(_is_moved(scope, one, sources) for one in _sources(made))
+
+
+def note_computed(scope: Scope, value: Value, kind: int) -> None:
+    """Remember that the host computes a value, of integers of a type."""
+    scope.given.add(value.name)
+    scope.computed.add(value.name)
+    scope.kinds[value.name] = kind
+
+
+def fed(scope: Scope, value: Value) -> Value:
+    """A value as the network reads it: an input of it, if the host has computed the value.
+
+    What only moves or casts the numbers that were computed, the network does behind the input.
+    """
+    if value.name not in scope.computed:
+        return value
+    if value.name not in scope.fed:
+        made, kind = scope.builder.producer(value), scope.kinds.get(value.name)
+        assert made is not None
+        name, origin = f"{value.name}.fed", made.origin
+        if isinstance(made.op, View | Concat):
+            operands = (fed(scope, o) if isinstance(o, Value) else o for o in made.operands)
+            found = scope.builder.add(made.op, *operands, name=name, origin=origin)
+        else:
+            like = _FLAG if kind == TensorProto.BOOL else None
+            found = scope.builder.add(Feed(), value, name=name, origin=origin, like=like)
+        if kind is not None:
+            scope.kinds[found.name] = kind
+        if value.name in scope.batch_axis:
+            scope.batch_axis[found.name] = scope.batch_axis[value.name]
+        scope.fed[value.name] = found
+    return scope.fed[value.name]

@@ -1,0 +1,172 @@
+"""Integers of the inputs, which the host computes with in front of the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import qcompiler
+from qcompiler.frontend.import_model import check_model, import_model
+from qcompiler.ir import DataError, Tensor, UnsupportedModel, evaluate
+from qcompiler.ir.ann import Feed
+from qcompiler.ir.formats.parser import parse
+from qcompiler.ir.formats.text import show
+from qcompiler.ir.prologue import run_prologue, split_prologue
+from qcompiler.ir.snn import Encode
+from tests.support.onnx_models import model, run_onnx
+
+CONSTANTS: dict[str, Any] = {
+    "E": (40, 4),
+    "V": (24, 3),
+    "D": (120, 3),
+    "P": (9, 4),
+    "offsets": np.array([0, 5, 10, 15, 20, 25]),
+    "zero": np.array(0),
+    "one": np.array(1),
+    "five": np.array(5),
+    "seven": np.array([-7]),
+    "last": np.array(39),
+    "axis": np.array(1),
+    "all": np.array([-1]),
+    "counts": np.arange(20),
+}
+LOOK_UP = "e = Gather(E, i) f = Flatten(e) y = Gemm(f, V)"
+
+
+def compare(proto: onnx.ModelProto, *data: Any) -> None:
+    """The imported graph, whole and in its two parts, gives the numbers of onnxruntime."""
+    names = [value.name for value in proto.graph.input]
+    (wanted,) = run_onnx(proto, dict(zip(names, data, strict=True)))
+    graph = import_model(proto, allow_products=True).graph
+    np.testing.assert_allclose(evaluate(graph, *data)[0], wanted, 1e-4, 1e-4)
+    prologue, network = split_prologue(graph)
+    assert prologue is not None
+    found = evaluate(network, *run_prologue(prologue, *data))
+    np.testing.assert_allclose(found[0], wanted, 1e-4, 1e-4)
+    again = parse(show(graph), {constant.name: constant.data for constant in graph.constants})
+    assert again == graph
+
+
+@pytest.mark.parametrize("kind", ["int64", "int32"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "i = Add(ids, offsets)",
+        "j = Sub(last, ids) i = Abs(j)",
+        "j = Mul(ids, five) k = Neg(j) i = Mod(k, last)",
+        "j = Mul(ids, five) k = Neg(j) i = Mod<fmod=1>(k, last)",
+        "j = Sub(ids, offsets) i = Div(j, seven)",
+        "i = Clip(ids, one, five)",
+        "j = Max(ids, five, one) i = Min(j, last)",
+        "b = Less(ids, five) i = Where(b, last, ids)",
+        "b = Equal(ids, one) c = Greater(ids, five) d = Or(b, c) n = Not(d) i = Where(n, ids, one)",
+        "j = Sign(ids) k = Neg(j) i = Identity(k)",
+    ],
+)
+def test_indices_are_computed(kind: str, body: str) -> None:
+    known: dict[str, Any] = {
+        name: value.astype(kind) if isinstance(value, np.ndarray) and name != "axis" else value
+        for name, value in CONSTANTS.items()
+    }
+    proto = model(f"{kind}[N,6] ids", f"{body} {LOOK_UP}", 13, **known)
+    compare(proto, np.random.default_rng(0).integers(0, 12, (30, 6)).astype(kind))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # positions that pass over padding, as RoBERTa has them
+        "q = Equal(ids, one) n = Not(q) m = Cast<to=6>(n) c = CumSum(m, axis) p = Mul(c, m) "
+        "w = Cast<to=7>(p) i = Add(w, one) e = Gather(P, i) f = Flatten(e) y = Gemm(f, V)",
+        "n = Cast<to=9>(ids) m = Cast<to=7>(n) c = CumSum<exclusive=1,reverse=1>(m, axis) "
+        "e = Gather(P, c) f = Flatten(e) y = Gemm(f, V)",
+        # a mask beside rows
+        "q = Equal(ids, zero) n = Not(q) m = Cast<to=1>(n) u = Unsqueeze(m, all) w = Gather(E, ids)"
+        " e = Mul(w, u) f = Flatten(e) y = Gemm(f, V)",
+        # one-hot codes
+        "u = Unsqueeze(ids, all) q = Equal(u, counts) m = Cast<to=1>(q) f = Flatten(m) "
+        "y = Gemm(f, D)",
+        "q = GreaterOrEqual(ids, five) a = Add(ids, one) w = Cast<to=1>(a) y = Where(q, w, r)",
+    ],
+)
+def test_what_the_network_is_fed(body: str) -> None:
+    proto = model("int64[N,6] ids", body, 13, r=np.float32(2), **CONSTANTS)
+    compare(proto, np.random.default_rng(0).integers(0, 8, (30, 6)))
+
+
+def test_real_numbers_that_are_cast() -> None:
+    body = f"t = Cast<to=7>(x) i = Add(t, offsets) {LOOK_UP}"
+    proto = model("float[N,6] x", body, 13, **CONSTANTS)
+    compare(proto, np.random.default_rng(0).uniform(0, 9, (30, 6)).astype(np.float32))
+
+
+def test_inputs_side_by_side() -> None:
+    body = f"c = Concat<axis=1>(a, b) i = Add(c, offsets) {LOOK_UP}"
+    proto = model("int64[N,2] a, int64[N,4] b", body, 13, **CONSTANTS)
+    rng = np.random.default_rng(0)
+    compare(proto, rng.integers(0, 9, (30, 2)), rng.integers(0, 9, (30, 4)))
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64"])
+def test_integers_wrap_around(kind: str) -> None:
+    """Hashes are products that leave the type, and single precision long before."""
+    factor = {"int32": 1_640_531_527, "int64": 0x1E3779B97F4A7C15}[kind]
+    known: dict[str, Any] = {"h": np.array(factor, kind), "n": np.array(40, kind)}
+    body = f"g = Mul(ids, h) i = Mod(g, n) {LOOK_UP}"
+    proto = model(f"{kind}[N,6] ids", body, 13, E=(40, 4), V=(24, 3), **known)
+    data = np.random.default_rng(0).integers(0, 1 << 30, (200, 6)).astype(kind)
+    (wanted,) = run_onnx(proto, {"ids": data})
+    program = qcompiler.compile(proto, target="reference", calibration=data, t_max=64)
+    assert np.sqrt(np.mean((program.run(data) - wanted) ** 2)) < 0.05 * wanted.std()
+
+
+def test_a_program_with_offsets(tmp_path: Path) -> None:
+    proto = model("int64[N,6] ids", f"i = Add(ids, offsets) {LOOK_UP}", 13, **CONSTANTS)
+    data = np.random.default_rng(0).integers(0, 15, (200, 6))
+    program = qcompiler.compile(proto, target="reference", calibration=data, t_max=64)
+    (wanted,) = run_onnx(proto, {"ids": data})
+    found = program.run(data)
+    assert np.sqrt(np.mean((found - wanted) ** 2)) < 0.05 * wanted.std()
+    np.testing.assert_array_equal(found[:8], program.run(data[:8], engine="steps"))
+    program.save(tmp_path / "p")
+    np.testing.assert_array_equal(qcompiler.load(tmp_path / "p").run(data), found)
+    with pytest.raises(DataError, match="the data for ids, frame 3: the index 41 is not in its"):
+        program.run(np.where(np.arange(6)[:, None] == 3, 16, data[:6]))
+    kinds = {outcome.op_type: outcome.kind for outcome in check_model(proto)}
+    assert kinds["Add"] == kinds["Gather"] == "host"
+
+
+def test_without_calibration_indices_stay_in_their_tables() -> None:
+    proto = model("int64[N,6] ids", f"i = Add(ids, offsets) {LOOK_UP}", 13, **CONSTANTS)
+    assert not qcompiler.compile(proto, target="reference", t_max=64).warnings
+
+
+def test_masks_have_the_range_of_masks() -> None:
+    """Calibration data without padding do not hide it."""
+    body = "q = Equal(ids, zero) y = Where(q, a, b)"
+    known: dict[str, Any] = {"a": np.float32(3), "b": np.float32(-1), "zero": np.array(0)}
+    proto = model("int64[N,6] ids", body, 13, **known)
+    fed = next(n for n in import_model(proto).graph.nodes if isinstance(n.op, Feed))
+    assert fed.result.type == Tensor((6,), range=(0.0, 1.0))
+    program = qcompiler.compile(proto, target="reference", calibration=np.ones((20, 6), int))
+    code = next(node.op for node in program.graph.nodes if isinstance(node.op, Encode)).code
+    assert code.zero == 0
+    assert code.scale * (code.t_max - 1) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("i = Div(ids, ids)", "Div of integers by one that depends on the data"),
+        ("i = Mod(ids, ids)", "Mod of integers by one that depends on the data"),
+        ('t = Cast<to=6>(ids) i = BitShift<direction="LEFT">(t, t)', "BitShift"),
+    ],
+)
+def test_what_is_not_computed(body: str, reason: str) -> None:
+    proto = model("int64[N,6] ids", f"{body} {LOOK_UP}", 13, **CONSTANTS)
+    with pytest.raises(UnsupportedModel, match=reason):
+        import_model(proto)
