@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "tan": (FLAT, "y = Tan(x)", 17, {}, "it has poles", "retrain"),
     "equal": (
         FLAT,
-        "e = Equal(x, c) y = Cast<to=1>(e)",
+        "s = Add(x, c) e = Equal(s, c) y = Cast<to=1>(e)",
         17,
         {"c": np.float32(2)},
         "Equal of real numbers",

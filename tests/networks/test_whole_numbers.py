@@ -33,6 +33,12 @@ CONSTANTS: dict[str, Any] = {
     "axis": np.array(1),
     "all": np.array([-1]),
     "counts": np.arange(20),
+    "begin": np.array([[3]]),
+    "four": np.float32(4),
+    "depth": np.array(6),
+    "levels": np.array([-0.5, 2], np.float32),
+    "bits": np.array([0, 1]),
+    "H": (36, 3),
 }
 LOOK_UP = "e = Gather(E, i) f = Flatten(e) y = Gemm(f, V)"
 
@@ -91,6 +97,12 @@ def test_indices_are_computed(kind: str, body: str) -> None:
         "u = Unsqueeze(ids, all) q = Equal(u, counts) m = Cast<to=1>(q) f = Flatten(m) "
         "y = Gemm(f, D)",
         "q = GreaterOrEqual(ids, five) a = Add(ids, one) w = Cast<to=1>(a) y = Where(q, w, r)",
+        # tf2onnx compares integers as real numbers
+        "r0 = Cast<to=1>(ids) b = Less(r0, four) n = Not(b) m = Cast<to=7>(n) p = Mul(m, ids) "
+        f"i = Add(p, one) {LOOK_UP}",
+        "s = Sub(ids, five) m = OneHot(s, depth, levels) f = Flatten(m) y = Gemm(f, H)",
+        "m = OneHot<axis=1>(ids, depth, levels) f = Flatten(m) y = Gemm(f, H)",
+        "m = OneHot(ids, depth, bits) r0 = Cast<to=1>(m) f = Flatten(r0) y = Gemm(f, H)",
     ],
 )
 def test_what_the_network_is_fed(body: str) -> None:
@@ -102,6 +114,18 @@ def test_real_numbers_that_are_cast() -> None:
     body = f"t = Cast<to=7>(x) i = Add(t, offsets) {LOOK_UP}"
     proto = model("float[N,6] x", body, 13, **CONSTANTS)
     compare(proto, np.random.default_rng(0).uniform(0, 9, (30, 6)).astype(np.float32))
+
+
+def test_absent_steps_of_real_numbers() -> None:
+    """Masking of Keras: only equality tells, and no code of few levels would."""
+    body = (
+        "q = Equal(x, zero) n = Not(q) m = Cast<to=1>(n) a = ReduceMax<axes=[2],keepdims=0>(m) "
+        "y = Gemm(a, W)"
+    )
+    proto = model("float[N,6,3] x", body, 13, zero=np.float32(0), W=(6, 3))
+    x = np.random.default_rng(0).standard_normal((30, 6, 3)).astype(np.float32) * 1e-3
+    x[:, 3:] *= np.random.default_rng(1).integers(0, 2, (30, 3, 1))
+    compare(proto, x)
 
 
 def test_inputs_side_by_side() -> None:
@@ -163,6 +187,8 @@ def test_masks_have_the_range_of_masks() -> None:
     [
         ("i = Div(ids, ids)", "Div of integers by one that depends on the data"),
         ("i = Mod(ids, ids)", "Mod of integers by one that depends on the data"),
+        ("o = Concat<axis=1>(ids, begin) i = Add(o, o)", "Add of integers that depend"),
+        ("h = Cast<to=1>(ids) r = Relu(h) i = OneHot(r, depth, levels)", "OneHot of what"),
         ('t = Cast<to=6>(ids) i = BitShift<direction="LEFT">(t, t)', "BitShift"),
     ],
 )

@@ -154,7 +154,7 @@ def imported(op_type: str, node: NodeContext) -> tuple[batch_places.Result, ...]
     importer = IMPORTERS[op_type]
     if computes_whole_numbers(node):
         importer = whole_numbers
-        adapter = adapter if op_type == "CumSum" else batch_axis.elementwise
+        adapter = adapter if op_type in ("CumSum", "OneHot") else batch_axis.elementwise
     if op_type == "MatMul" and two_values(node):
         adapter = batch_rows_and_images.matrices
     if op_type == "Gemm" and two_values(node):

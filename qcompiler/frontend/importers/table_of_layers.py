@@ -31,6 +31,7 @@ from qcompiler.frontend.importers.elementwise.activations import clip, neg, relu
 from qcompiler.frontend.importers.elementwise.arithmetic import add, mean, sub, total
 from qcompiler.frontend.importers.elementwise.choices import where
 from qcompiler.frontend.importers.elementwise.extremes import minimum_maximum
+from qcompiler.frontend.importers.elementwise.one_hot import one_hot
 from qcompiler.frontend.importers.elementwise.products import div, mul
 from qcompiler.frontend.importers.layers.categories import label_encoder, one_hot_encoder
 from qcompiler.frontend.importers.layers.einsum import cumsum
@@ -91,6 +92,7 @@ LAYERS: Mapping[str, Importer] = {
     "Min": minimum_maximum,
     "Mul": mul,
     "Neg": neg,
+    "OneHot": one_hot,
     "Pad": pad,
     "RMSNormalization": layer_normalization,
     "RNN": recurrent,

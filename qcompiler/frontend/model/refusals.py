@@ -17,7 +17,7 @@ _GROUPS = {
         BitwiseOr BitwiseXor
         AffineGrid BlackmanWindow CausalConvWithState ConstantOfShape CumProd DeformConv Det EyeLike
         GridSample HammingWindow HannWindow LinearAttention MaxRoiPool MaxUnpool MelWeightMatrix
-        OneHot Range ReduceProd RoiAlign TensorScatter
+        Range ReduceProd RoiAlign TensorScatter
     """,
     "remove these nodes from the model, and compute them before or after the network": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
@@ -55,7 +55,7 @@ _REASONS = {
     "it is a loss, which only training needs": "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss",
     "it creates a constant, which must not depend on the data": """
         AffineGrid BlackmanWindow ConstantOfShape EyeLike HammingWindow HannWindow
-        MelWeightMatrix OneHot Range
+        MelWeightMatrix Range
     """,
     "its result is random": """
         Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike

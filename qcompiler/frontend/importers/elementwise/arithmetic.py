@@ -176,7 +176,9 @@ def concat(node: NodeContext) -> Value:
 
 def _row(node: NodeContext, known: KnownArray, rank: int) -> Array:
     """A constant of which every sample of the batch has the same."""
-    rows = [float32(array, known.name) for array in known.arrays]
+    whole = known.arrays[0].dtype.kind in "iub"
+    reals = (array.astype(np.float32) if whole else array for array in known.arrays)
+    rows = [float32(array, known.name) for array in reals]
     if any(row.ndim != rank or not len(row) for row in rows):
         raise InvalidNode(
             f"joins samples of {rank - 1} axes with a constant of shape {rows[0].shape}"

@@ -19,6 +19,7 @@ from qcompiler.ir.ann import CumSum, Integer
 from qcompiler.ir.ann.integers import COMPARISONS, CONDITIONS, WORDS
 
 from .activations import spread
+from .one_hot import one_hot
 
 _WORDS = {
     "Abs": "abs",
@@ -57,6 +58,8 @@ def computes_whole_numbers(node: NodeContext) -> bool:
         return node.integer("to", 0) == TensorProto.BOOL and are_cast(scope, items)
     if node.op_type == "CumSum":
         return are_whole(scope, items[:1])
+    if node.op_type == "OneHot":
+        return are_given(scope, items[:1])
     if word in COMPARISONS:
         return are_cast(scope, items) or (word == "equal" and _are_real(node))
     return word is not None and are_whole(scope, items)
@@ -70,10 +73,12 @@ def _are_real(node: NodeContext) -> bool:
 
 
 def whole_numbers(node: NodeContext) -> Value:
-    """A function of integers, element by element, or their running sum."""
+    """A function of integers, element by element, their running sum, or their one-hot code."""
     items, op_type = list(node.inputs), node.op_type
     if op_type == "CumSum":
         return _cumsum(node)
+    if op_type == "OneHot":
+        return one_hot(node)
     if op_type == "Cast":
         return _function(node, "nonzero", items)
     if op_type == "Clip":
