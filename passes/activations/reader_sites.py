@@ -8,6 +8,7 @@ from typing import NamedTuple
 from qcompiler.ir import Graph, Node, Value, size
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, SumPool
 from qcompiler.ir.view import View
+from qcompiler.passes.folding.inlined_graph import arranged, is_scale
 from qcompiler.passes.folding.linear import (
     elements_summed,
     fan_in_of,
@@ -16,8 +17,6 @@ from qcompiler.passes.folding.linear import (
     per_channel,
 )
 from qcompiler.passes.quantization.fusion_groups import Branch, FusionGroup
-
-from .inlined_graph import arranged, is_scale
 
 ELEMENTWISE = Affine | Add | Clip
 _WORTH = 1024  # synapses that may replace a neuron and its share of a window

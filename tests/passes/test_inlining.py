@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 import qcompiler
+from qcompiler.frontend.import_model import import_model
 from qcompiler.ir.snn import Neuron
 from qcompiler.passes.activations import inlining
-from tests.support.onnx_models import model, run_onnx
+from qcompiler.passes.activations.steep_sums import Chosen, Judge, Steep, too_steep, without
+from tests.support.onnx_models import ints, model, run_onnx
+from tests.support.random_networks import compiled
 
 RNG = np.random.default_rng(5)
 NORM = "n = LayerNormalization<axis=-1>(x, gain, shift) y = MatMul(n, w)"
@@ -49,3 +52,39 @@ def test_sums_have_no_population_and_the_function_stays(
     (wanted,) = run_onnx(proto, {"x": x})
     assert np.sqrt(np.mean((found - wanted) ** 2)) < 0.15 * wanted.std()
     np.testing.assert_array_equal(program.run(x[:2], engine="steps"), found[:2])
+
+
+@pytest.mark.parametrize(("hidden", "inputs"), [(4, 4), (3, 1)], ids=["more", "fewer"])
+def test_what_is_judged_again_is_what_all_of_the_graph_has(
+    hidden: int, inputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without data, the sums of a GRU get too steep one step after the other."""
+    monkeypatch.setattr(inlining, "_SMALL", 0)
+    judged = []
+
+    def checked(
+        judge: Judge, steep: Steep, last: Chosen, chosen: Chosen, again: Any = Judge.again
+    ) -> Steep:
+        found: Steep = again(judge, steep, last, chosen)
+        judged.append(found)
+        assert found == judge.beyond(too_steep(without(judge.graph, chosen), judge.limits))
+        return found
+
+    monkeypatch.setattr(Judge, "again", checked)
+    gates = 3 * hidden
+    body = f"s, h = GRU<hidden_size={hidden}, linear_before_reset=1>(t, w, r, b)"
+    shapes = {"w": (1, gates, inputs), "r": (1, gates, hidden), "b": (1, 2 * gates)}
+    shapes["v"] = hidden, 3
+    rng = np.random.default_rng(0)
+    weights: dict[str, Any] = {
+        name: rng.uniform(-0.5, 0.5, shape).astype(np.float32) for name, shape in shapes.items()
+    }
+    proto = model(
+        f"float[N,4,{inputs}] x",
+        f"t = Transpose<perm=[1,0,2]>(x) {body} last = Squeeze(h, first) y = MatMul(last, v)",
+        first=ints(0),
+        **weights,
+    )
+    graph = import_model(proto, allow_products=True).graph
+    compiled(graph, "fold-batchnorm,fold-linear,normalize,lower-activations")
+    assert any(judged)

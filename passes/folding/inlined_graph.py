@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Op, Operand, Tensor, Value, drop_dead, infer
+from qcompiler.ir import Constant, Graph, Node, Op, Operand, Tensor, Value, infer
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, SumPool
 from qcompiler.ir.kernels import Array, expand_to_rank
 from qcompiler.ir.view import View, arrange
-from qcompiler.passes.folding.neighbours import affine, distribute_over_sum, only_producer
 from qcompiler.passes.quantization.fusion_groups import Branch, FusionGroup
+
+from .neighbours import affine, distribute_over_sum, only_producer
 
 
 def root(graph: Graph, value: Value) -> Value:
@@ -68,13 +69,12 @@ def scale_before_views(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 class Inliner:
     """Rewrites a graph in which some groups, by name, are given to their readers."""
 
-    def __init__(self, graph: Graph, chosen: dict[str, FusionGroup]) -> None:
+    def __init__(self, graph: Graph, chosen: Mapping[str, FusionGroup]) -> None:
         self.graph, self.chosen, self.made = graph, chosen, 0
 
-    def rewritten(self) -> Graph:
-        """The graph; the groups are left without readers."""
-        nodes = [new for node in self.graph.nodes for new in self._rewrite(node)]
-        return drop_dead(replace(self.graph, nodes=tuple(nodes)))
+    def rewritten(self, nodes: Sequence[Node]) -> tuple[Node, ...]:
+        """Some nodes of the graph; they no longer read the groups."""
+        return tuple(new for node in nodes for new in self._rewrite(node))
 
     def _rewrite(self, node: Node) -> Iterator[Node]:
         if isinstance(node.op, View):
