@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .ann import Concat, CumSum, Embed, Feed, Integer
+from .ann import Concat, CumSum, Embed, Feed, Integer, Reduce
 from .diagnostics import DataError, Diagnostic, InvalidGraph
 from .execution.evaluate import apply
 from .graph import Constant, Graph, Node, Value
@@ -19,7 +19,7 @@ from .types import Tensor
 from .view import View
 
 _ENDS = Embed | Feed  # what the network reads
-_INSIDE = Integer | CumSum | Concat | View
+_INSIDE = Integer | CumSum | Reduce | Concat | View
 _INDICES = "give data whose indices are rows of the model's table, as it was trained with"
 
 

@@ -284,6 +284,7 @@ ROOMS = {
         "qcompiler/frontend/importers/layers",
         "qcompiler/frontend/importers/quantised",
         "qcompiler/frontend/importers/views",
+        "qcompiler/frontend/importers/whole_numbers",
         "qcompiler/frontend/model",
     },
     "qcompiler/frontend/importers/composites": {
@@ -309,6 +310,12 @@ ROOMS = {
         "qcompiler/frontend/model",
     },
     "qcompiler/frontend/importers/views": {"qcompiler/frontend/model"},
+    "qcompiler/frontend/importers/whole_numbers": {
+        "qcompiler/frontend/importers/elementwise",
+        "qcompiler/frontend/importers/layers",
+        "qcompiler/frontend/importers/views",
+        "qcompiler/frontend/model",
+    },
     "qcompiler/frontend/model": set(),
     "qcompiler/manifest": {"qcompiler"},
     "qcompiler/report": {

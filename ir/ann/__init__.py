@@ -3,7 +3,7 @@
 from .arrangement import Concat, Pad
 from .elementwise import Add, Clip, Function, Multiply
 from .host import ArgMax, Embed, Fill, Lookup, OnHost, Rescale, Softmax, TopK
-from .integers import CumSum, Feed, Integer
+from .integers import CumSum, Feed, Integer, Reduce
 from .linear import Affine, BatchNorm, Conv, Dense
 from .pooling import MaxPool, SumPool
 
@@ -27,6 +27,7 @@ __all__ = [
     "Multiply",
     "OnHost",
     "Pad",
+    "Reduce",
     "Rescale",
     "Softmax",
     "SumPool",

@@ -110,6 +110,31 @@ class CumSum(Op):
 
 
 @dataclass(frozen=True)
+class Reduce(Op):
+    """The ``sum``, ``max`` or ``min`` of whole numbers over axes, which it drops; on the host."""
+
+    mnemonic: ClassVar[str] = "ann.reduce"
+    word: str
+    axes: tuple[int, ...]
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Tensor to a tensor without the axes."""
+        expect(1, operands)
+        shape = expect_tensor(operands[0]).shape
+        if self.word not in ("sum", "max", "min"):
+            raise ValueError(f"has no word {self.word!r:.60}")
+        if not isinstance(self.axes, tuple) or not {*self.axes} <= {*range(len(shape))}:
+            raise ValueError(f"axes {self.axes!r:.60} are not in shape {shape}")
+        return Tensor(tuple(n for axis, n in enumerate(shape) if axis not in self.axes))
+
+    def __call__(self, x: Array) -> Array:
+        """The result for a batch; DataError for what are no whole numbers."""
+        axes = tuple(axis + 1 for axis in self.axes)
+        found: Array = getattr(whole_numbers(x), self.word)(axis=axes)
+        return found
+
+
+@dataclass(frozen=True)
 class Feed(Op):
     """Whole numbers of the host as the real numbers that the network reads: its input."""
 

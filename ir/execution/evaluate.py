@@ -25,6 +25,7 @@ from qcompiler.ir.ann import (
     MaxPool,
     Multiply,
     Pad,
+    Reduce,
     Rescale,
     Softmax,
     SumPool,
@@ -116,7 +117,7 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             return found
         case Embed():
             return _embed(op, x, constants[0])
-        case Integer() | CumSum():
+        case Integer() | CumSum() | Reduce():
             return op(x, *constants)
         case Feed():
             return x.astype(np.float32)

@@ -40,6 +40,7 @@ OPS: dict[str, type[Op]] = {
             ann.Embed,
             ann.Integer,
             ann.CumSum,
+            ann.Reduce,
             ann.Feed,
             view.Reshape,
             view.Transpose,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from qcompiler.frontend.importers.composites.softmax_parts import as_one_node
-from qcompiler.frontend.importers.elementwise.whole_numbers import computes_whole_numbers
 from qcompiler.frontend.importers.table import ENCODERS, READS_COUNTS, TAKES_INTEGERS, imported
 from qcompiler.frontend.importers.table_of_host import follows_host, looks_up, on_host
 from qcompiler.frontend.importers.table_of_views import CASTS, VIEWS
+from qcompiler.frontend.importers.table_of_whole_numbers import computes_whole_numbers
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.in_front import fed, note_moved
 from qcompiler.frontend.model.node_context import NodeContext, attributes_of
@@ -60,6 +60,7 @@ class DataNodes:
             node, sources = replace(node, inputs=inside), []
         if computes_whole_numbers(node):
             results = imported(entry.op_type, node)
+            note_moved(self.interpreter.scope, results, whole=True)
             self.interpreter.report.note(entry, "host", _COMPUTED)
         else:
             node = self._fed(node)
@@ -99,7 +100,7 @@ class DataNodes:
             if self._truncated(node.inputs):
                 scope.truncated |= {value.name for value in results}
         if op_type in VIEWS and not looks_up(node):
-            note_moved(scope, node.inputs, results)
+            note_moved(scope, results)
         if any(name in self.interpreter.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")
         return results

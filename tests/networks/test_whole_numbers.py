@@ -34,6 +34,8 @@ CONSTANTS: dict[str, Any] = {
     "all": np.array([-1]),
     "counts": np.arange(20),
     "begin": np.array([[3]]),
+    "sides": np.array([-1]),
+    "L": (1, 3),
     "four": np.float32(4),
     "depth": np.array(6),
     "levels": np.array([-0.5, 2], np.float32),
@@ -71,6 +73,7 @@ def compare(proto: onnx.ModelProto, *data: Any) -> None:
         "b = Less(ids, five) i = Where(b, last, ids)",
         "b = Equal(ids, one) c = Greater(ids, five) d = Or(b, c) n = Not(d) i = Where(n, ids, one)",
         "j = Sign(ids) k = Neg(j) i = Identity(k)",
+        "m = ReduceMax<axes=[1]>(ids) n = ReduceMin<axes=[1]>(ids) d = Sub(m, n) i = Add(ids, d)",
     ],
 )
 def test_indices_are_computed(kind: str, body: str) -> None:
@@ -93,6 +96,9 @@ def test_indices_are_computed(kind: str, body: str) -> None:
         # a mask beside rows
         "q = Equal(ids, zero) n = Not(q) m = Cast<to=1>(n) u = Unsqueeze(m, all) w = Gather(E, ids)"
         " e = Mul(w, u) f = Flatten(e) y = Gemm(f, V)",
+        # lengths
+        "q = Equal(ids, zero) n = Not(q) m = Cast<to=7>(n) c = ReduceSum(m, sides) "
+        "w = Cast<to=1>(c) y = Gemm(w, L)",
         # one-hot codes
         "u = Unsqueeze(ids, all) q = Equal(u, counts) m = Cast<to=1>(q) f = Flatten(m) "
         "y = Gemm(f, D)",

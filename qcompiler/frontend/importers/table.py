@@ -8,11 +8,8 @@ import numpy as np
 
 from qcompiler.frontend.importers.composites.matrices import two_values
 from qcompiler.frontend.importers.elementwise.masks import chooses_mask
-from qcompiler.frontend.importers.elementwise.whole_numbers import (
-    computes_whole_numbers,
-    whole_numbers,
-)
 from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
+from qcompiler.frontend.importers.whole_numbers.functions import function
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value
 
@@ -22,6 +19,7 @@ from .table_of_host import HOST, looks_up
 from .table_of_layers import LAYERS
 from .table_of_quantised import QUANTISED
 from .table_of_views import VIEWS
+from .table_of_whole_numbers import WHOLE_NUMBERS, computes_whole_numbers
 
 # What may read real numbers that were cast to integers, as it tells only a few integers apart.
 ENCODERS = frozenset({"ai.onnx.ml.LabelEncoder", "ai.onnx.ml.OneHotEncoder"})
@@ -153,8 +151,8 @@ def imported(op_type: str, node: NodeContext) -> tuple[batch_places.Result, ...]
         adapter = batch_places.same_batch_axis
     importer = IMPORTERS[op_type]
     if computes_whole_numbers(node):
-        importer = whole_numbers
-        adapter = adapter if op_type in ("CumSum", "OneHot") else batch_axis.elementwise
+        importer = WHOLE_NUMBERS[op_type]
+        adapter = batch_axis.elementwise if importer is function else adapter
     if op_type == "MatMul" and two_values(node):
         adapter = batch_rows_and_images.matrices
     if op_type == "Gemm" and two_values(node):

@@ -31,7 +31,6 @@ from qcompiler.frontend.importers.elementwise.activations import clip, neg, relu
 from qcompiler.frontend.importers.elementwise.arithmetic import add, mean, sub, total
 from qcompiler.frontend.importers.elementwise.choices import where
 from qcompiler.frontend.importers.elementwise.extremes import minimum_maximum
-from qcompiler.frontend.importers.elementwise.one_hot import one_hot
 from qcompiler.frontend.importers.elementwise.products import div, mul
 from qcompiler.frontend.importers.layers.categories import label_encoder, one_hot_encoder
 from qcompiler.frontend.importers.layers.einsum import cumsum
@@ -55,6 +54,7 @@ from qcompiler.frontend.importers.layers.top_k import top_k
 from qcompiler.frontend.importers.layers.transposed_conv import conv_transpose
 from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
 from qcompiler.frontend.importers.views.passthrough import pad
+from qcompiler.frontend.importers.whole_numbers.one_hot import one_hot
 
 from .batch_places import Importer
 

@@ -44,7 +44,7 @@ def are_cast(scope: Scope, items: Sequence[AbstractValue]) -> bool:
     """The same for operands that may be cast to real numbers, and constants that may be real."""
     values = [item for item in items if isinstance(item, Value)]
     kinds = [_kind(scope, value) for value in values]
-    wide = any(kind in _WIDE for kind in kinds) or any(v.name in scope.computed for v in values)
+    wide = any(kind in _WIDE for kind in kinds) or any(is_computed(scope, v) for v in values)
     return wide and None not in kinds and are_given(scope, items)
 
 
@@ -62,33 +62,41 @@ def _sources(made: Node) -> list[Value]:
     return [operand for operand in made.operands if isinstance(operand, Value)]
 
 
-def note_moved(
-    scope: Scope, inputs: Iterable[AbstractValue], results: Iterable[AbstractValue]
-) -> None:
-    """Remember that the host knows the results of a node that only moves numbers that it knows."""
-    sources = {item.name for item in inputs if isinstance(item, Value) and is_given(scope, item)}
+def note_moved(scope: Scope, results: Iterable[AbstractValue], whole: bool = False) -> None:
+    """Remember which of a node's results are given, as they are views of what is.
+
+    ``whole`` says that they are integers still, not cast to real numbers.
+    """
     for result in results:
-        if isinstance(result, Value) and _is_moved(scope, result, sources):
+        if isinstance(result, Value) and _is_moved(scope, result):
             scope.given.add(result.name)
-            if sources & scope.computed:
+            if is_computed(scope, result):
                 scope.computed.add(result.name)
+            if whole and (kind := _kind(scope, result)) is not None:
+                scope.kinds[result.name] = kind
 
 
-def _is_moved(scope: Scope, value: Value, sources: set[str]) -> bool:
-    """Whether a node made a value of these sources by moving numbers alone."""
-    if value.name in sources:
-        return True
+def _is_moved(scope: Scope, value: Value) -> bool:
     made = scope.builder.producer(value)
-    if made is None or not isinstance(made.op, View | Concat):
-        return False
-    return all(_is_moved(scope, one, sources) for one in _sources(made))
+    if made is None or value.name in scope.given:
+        return True
+    return isinstance(made.op, View | Concat) and all(_is_moved(scope, v) for v in _sources(made))
 
 
-def note_computed(scope: Scope, value: Value, kind: int) -> None:
-    """Remember that the host computes a value, of integers of a type."""
+def is_computed(scope: Scope, value: Value) -> bool:
+    """Whether a value holds numbers that the host computes."""
+    made = scope.builder.producer(value)
+    if made is None or value.name in scope.computed:
+        return made is not None
+    return isinstance(made.op, View | Concat) and any(is_computed(scope, v) for v in _sources(made))
+
+
+def note_computed(scope: Scope, value: Value, kind: int) -> Value:
+    """Remember that the host computes a value, of integers of a type; returns it."""
     scope.given.add(value.name)
     scope.computed.add(value.name)
     scope.kinds[value.name] = kind
+    return value
 
 
 def fed(scope: Scope, value: Value) -> Value:
@@ -96,7 +104,7 @@ def fed(scope: Scope, value: Value) -> Value:
 
     What only moves or casts the numbers that were computed, the network does behind the input.
     """
-    if value.name not in scope.computed:
+    if not is_computed(scope, value):
         return value
     if value.name not in scope.fed:
         made, kind = scope.builder.producer(value), scope.kinds.get(value.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
+from qcompiler.frontend.importers.elementwise.activations import spread
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
 from qcompiler.frontend.model.in_front import are_given, fed, note_computed
 from qcompiler.frontend.model.node_context import NodeContext
@@ -13,8 +14,6 @@ from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, Integer
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Reshape
-
-from .activations import spread
 
 _MOST = 1 << 16
 _COMPUTE = "cut the model before this node, and compute it on the decoded outputs"
@@ -42,8 +41,7 @@ def one_hot(node: NodeContext) -> Value:
     turned = places.reshape(-1, *(1,) * (len(wide) - axis - 1))
     found = [_equal(node, x, at) for at in (turned, turned - depth)]
     code = node.part("code", Integer("or"), *found)
-    note_computed(node.scope, code, TensorProto.BOOL)
-    return _with_values(node, code, values)
+    return _with_values(node, note_computed(node.scope, code, TensorProto.BOOL), values)
 
 
 def _equal(node: NodeContext, x: Value, places: Array) -> Value:

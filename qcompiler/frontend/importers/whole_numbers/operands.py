@@ -1,0 +1,26 @@
+"""Operands of arithmetic on integers."""
+
+from __future__ import annotations
+
+from onnx import helper
+
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.scope import AbstractValue
+from qcompiler.ir import Value
+from qcompiler.ir.ann import Integer
+
+
+def kind_of(node: NodeContext, item: AbstractValue) -> int:
+    """The ONNX type of an operand."""
+    if isinstance(item, Value):
+        return node.scope.kinds[item.name]
+    assert isinstance(item, KnownArray)
+    return int(helper.np_dtype_to_tensor_dtype(item.arrays[0].dtype))
+
+
+def whole(node: NodeContext, value: Value) -> Value:
+    """A value as integers: without fractions, if the model casts it from real numbers."""
+    if value.name not in node.scope.truncated:
+        return value
+    return node.part("whole", Integer("truncate"), value)
