@@ -22,15 +22,22 @@ POPULATIONS = {
     **{"keras_unet": 4, "keras_rnn": 6, "pytorch_loop": 6, "pytorch_rnn": 4},
     **{"sklearn_binary": None, "sklearn_logistic": 1, "sklearn_machine": 1},
     **{"sklearn_regression": 1, "keras_excite": None, "keras_lstm": None, "keras_gru": None},
-    **{"keras_birnn": None, "pytorch_gru": None},
+    **{"keras_birnn": None, "keras_embedding": None, "keras_masked": None, "pytorch_gru": None},
 }
 
 
 def data(proto: onnx.ModelProto, count: int) -> np.ndarray[Any, Any]:
-    """Random inputs from 0 to 1."""
+    """Random inputs from 0 to 1, or indices; in every second sample the last row is absent."""
     (given,) = proto.graph.input
-    shape = [dim.dim_value for dim in given.type.tensor_type.shape.dim[1:]]
-    return np.random.default_rng(7).uniform(0, 1, (count, *shape)).astype(np.float32)
+    kind = given.type.tensor_type
+    shape = [dim.dim_value for dim in kind.shape.dim[1:]]
+    rng = np.random.default_rng(7)
+    if kind.elem_type == onnx.TensorProto.INT32:
+        found = rng.integers(0, 9, (count, *shape)).astype(np.int32)
+    else:
+        found = rng.uniform(0, 1, (count, *shape)).astype(np.float32)
+    found[::2, -1] = 0
+    return found
 
 
 def test_all_are_tested() -> None:

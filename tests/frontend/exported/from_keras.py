@@ -84,6 +84,19 @@ def recurrent(layer: keras.Layer, *head: keras.Layer) -> keras.Model:
     return keras.Sequential([keras.Input((3, 3)), layer, *head])
 
 
+def embedding() -> keras.Model:
+    """Rows of a table, and the mean of those that are present."""
+    given = keras.Input((6,), dtype="int32")
+    rows = layers.Embedding(9, 4, mask_zero=True)(given)
+    return keras.Model(given, layers.Dense(3)(layers.GlobalAveragePooling1D()(rows)))
+
+
+def masked() -> keras.Model:
+    """A recurrent layer that passes over steps of zeros."""
+    steps = [layers.Masking(), layers.SimpleRNN(3, activation="relu"), layers.Dense(2)]
+    return keras.Sequential([keras.Input((3, 3)), *steps])
+
+
 MODELS = {
     "cnn": cnn,
     "mobile": mobile,
@@ -91,6 +104,8 @@ MODELS = {
     "excite": excite,
     "resized": resized,
     "transposed": transposed,
+    "embedding": embedding,
+    "masked": masked,
     "lstm": lambda: recurrent(layers.LSTM(2), layers.Dense(2)),
     "gru": lambda: recurrent(layers.GRU(2), layers.Dense(2)),
     "rnn": lambda: recurrent(
@@ -113,7 +128,7 @@ for name, make in MODELS.items():
             weight.assign(rng.uniform(0.5, 1.5, weight.shape).astype("f4"))
         elif any(kind in weight.path for kind in ("bias", "beta", "mean")):
             weight.assign(rng.normal(0, 0.2, weight.shape).astype("f4"))
-    shape = [tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="x")]
+    shape = [tf.TensorSpec((None, *model.inputs[0].shape[1:]), model.inputs[0].dtype, name="x")]
     traced = tf.function(lambda x, model=model: model(x, training=False), input_signature=shape)
     proto, _ = tf2onnx.convert.from_function(traced, input_signature=shape, opset=17)
     Path(f"keras_{name}.onnx").write_bytes(proto.SerializeToString())
