@@ -36,7 +36,8 @@ def split_prologue(graph: Graph) -> tuple[Graph | None, Graph]:
     if not head:
         return None, graph
     for node in head:
-        if not isinstance(node.op, _ENDS | _INSIDE):
+        reads = any(isinstance(operand, Value) for operand in node.operands)
+        if not reads or not isinstance(node.op, _ENDS | _INSIDE):
             message = f"the host does not compute %{node.result.name} in front of a table"
             raise InvalidGraph(Diagnostic(message, node.origin))
     rest = tuple(node for node in graph.nodes if node.result.name not in needed)

@@ -6,7 +6,7 @@ Such numbers are indices, and what is made of them: places, masks, one-hot codes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +19,8 @@ from qcompiler.ir.types import Tensor, Type
 
 def _divide(a: Array, b: Array) -> Array:
     """Division that cuts fractions off, as ONNX has it."""
-    found: Array = np.abs(a) // np.abs(b) * np.sign(a) * np.sign(b)
+    floor: Array = a // b
+    found: Array = floor + ((floor < 0) & (floor * b != a))
     return found
 
 
@@ -47,27 +48,45 @@ WORDS: Mapping[str, tuple[int, Callable[..., Any]]] = {
     "xor": (2, np.logical_xor),
     "where": (3, np.where),
 }
-COMPARISONS = frozenset({"equal", "greater", "greater_equal"})  # of real numbers, too
+COMPARISONS = frozenset({"equal", "greater", "greater_equal"})
+DIVISIONS = frozenset({"divide", "modulo", "remainder"})
 CONDITIONS = COMPARISONS | {"and", "nonzero", "not", "or", "xor"}  # what gives 1 or 0
 
 
 @dataclass(frozen=True)
-class Integer(Op):
+class _OfIntegers(Op):
+    """Attributes of what gives integers of so many ``bits``, 32 or 64: others wrap around."""
+
+    bits: int = field(default=64, kw_only=True)
+
+    def check_bits(self) -> None:
+        """Raise ValueError for another number of bits."""
+        if self.bits not in (32, 64):
+            raise ValueError(f"gives integers of 32 or 64 bits, not {self.bits!r:.60}")
+
+    def wrapped(self, found: Array) -> Array:
+        """Integers that wrap around."""
+        return found.astype(np.int32).astype(np.int64) if self.bits == 32 else found
+
+
+@dataclass(frozen=True)
+class Integer(_OfIntegers):
     """A function of whole numbers, element by element: a word of `WORDS`; on the host.
 
-    Comparisons take real numbers, too. Results are integers of so many ``bits``, and wrap around.
+    Comparisons of ``real`` numbers do not ask for whole ones.
     """
 
     mnemonic: ClassVar[str] = "ann.integer"
     word: str
-    bits: int = 64
+    real: bool = False
 
     def infer(self, *operands: Type) -> Tensor:
         """Tensors or constants of one shape to a tensor of that shape."""
         if self.word not in WORDS:
             raise ValueError(f"has no function {self.word!r:.60}")
-        if self.bits not in (32, 64):
-            raise ValueError(f"takes integers of 32 or 64 bits, not {self.bits!r:.60}")
+        if self.real and self.word not in COMPARISONS:
+            raise ValueError(f"takes no real numbers for {self.word!r:.60}")
+        self.check_bits()
         expect(WORDS[self.word][0], operands)
         shapes = {_shape(operand) for operand in operands}
         if len(shapes) > 1:
@@ -77,15 +96,16 @@ class Integer(Op):
     def __call__(self, *operands: Array) -> Array:
         """The result for arrays that broadcast; DataError for what are no whole numbers."""
         given: Sequence[Array] = operands
-        if self.word not in COMPARISONS:
+        if not self.real:
             given = [whole_numbers(array, self.word == "truncate") for array in operands]
+        if self.word in DIVISIONS and not given[1].all():
+            raise DataError(f"{self.word} by 0")
         with np.errstate(over="ignore"):
-            found = np.asarray(WORDS[self.word][1](*given), np.int64)
-        return found.astype(np.int32).astype(np.int64) if self.bits == 32 else found
+            return self.wrapped(np.asarray(WORDS[self.word][1](*given), np.int64))
 
 
 @dataclass(frozen=True)
-class CumSum(Op):
+class CumSum(_OfIntegers):
     """Sums of whole numbers up to each place of an axis, as CumSum of ONNX; on the host."""
 
     mnemonic: ClassVar[str] = "ann.cumsum"
@@ -96,6 +116,7 @@ class CumSum(Op):
     def infer(self, *operands: Type) -> Tensor:
         """Tensor to a tensor of the same shape."""
         expect(1, operands)
+        self.check_bits()
         shape = expect_tensor(operands[0]).shape
         if type(self.axis) is not int or not 0 <= self.axis < len(shape):
             raise ValueError(f"axis {self.axis!r:.60} is not in shape {shape}")
@@ -105,12 +126,12 @@ class CumSum(Op):
         """The sums of a batch; DataError for what are no whole numbers."""
         whole, axis = whole_numbers(x), self.axis + 1
         turned = np.flip(whole, axis) if self.reverse else whole
-        sums = turned.cumsum(axis) - (turned if self.exclusive else 0)
+        sums = self.wrapped(turned.cumsum(axis) - (turned if self.exclusive else 0))
         return np.flip(sums, axis) if self.reverse else sums
 
 
 @dataclass(frozen=True)
-class Reduce(Op):
+class Reduce(_OfIntegers):
     """The ``sum``, ``max`` or ``min`` of whole numbers over axes, which it drops; on the host."""
 
     mnemonic: ClassVar[str] = "ann.reduce"
@@ -120,6 +141,7 @@ class Reduce(Op):
     def infer(self, *operands: Type) -> Tensor:
         """Tensor to a tensor without the axes."""
         expect(1, operands)
+        self.check_bits()
         shape = expect_tensor(operands[0]).shape
         if self.word not in ("sum", "max", "min"):
             raise ValueError(f"has no word {self.word!r:.60}")
@@ -130,8 +152,7 @@ class Reduce(Op):
     def __call__(self, x: Array) -> Array:
         """The result for a batch; DataError for what are no whole numbers."""
         axes = tuple(axis + 1 for axis in self.axes)
-        found: Array = getattr(whole_numbers(x), self.word)(axis=axes)
-        return found
+        return self.wrapped(getattr(whole_numbers(x), self.word)(axis=axes))
 
 
 @dataclass(frozen=True)

@@ -102,8 +102,9 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
         case Add():
             return sum(constants, x)
         case Concat():
-            kind = {one.dtype for one in (x, *constants) if one.dtype.kind == "f"} or {x.dtype}
-            return np.concatenate((x, *constants), op.axis + 1, dtype=max(kind))
+            kinds = {one.dtype for one in (x, *constants)}
+            kind = max((k for k in kinds if k.kind == "f"), default=np.result_type(*kinds))
+            return np.concatenate((x, *constants), op.axis + 1, dtype=kind)
         case Softmax():
             return _softmax(x, op)
         case ArgMax():

@@ -15,6 +15,7 @@ from .errors.judge import TOLERATED
 from .errors.output_error import output_error
 
 _FRAMES = 256
+_MOST = 1 << 16  # of what indices are compared with
 _CALIBRATE = "give calibration data, whose rows tell the ranges (--calibration)"
 
 
@@ -71,8 +72,13 @@ def _rows(prologue: Graph) -> dict[str, int]:
         if isinstance(node.op, Embed):
             least = len(node.arrays[0])
         elif least is None and isinstance(node.op, Integer):
-            least = 2 + max((int(array.max()) for array in node.arrays), default=0)
+            least = 2 + max((_largest(array) for array in node.arrays), default=0)
         for source in (operand.name for operand in node.operands if isinstance(operand, Value)):
             if least is not None:
                 found[source] = min(least, found.get(source, least))
     return found
+
+
+def _largest(array: Array) -> int:
+    """The largest number of a constant, as far as indices reach."""
+    return int(np.clip(np.nan_to_num(array), 0, _MOST).max())

@@ -11,7 +11,7 @@ from qcompiler.frontend.importers.table_of_host import follows_host, looks_up, o
 from qcompiler.frontend.importers.table_of_views import CASTS, VIEWS
 from qcompiler.frontend.importers.table_of_whole_numbers import computes_whole_numbers
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.in_front import fed, note_moved
+from qcompiler.frontend.model.in_front import fed, is_given, note_moved
 from qcompiler.frontend.model.node_context import NodeContext, attributes_of
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.refusals import CUT_BEFORE_INTEGERS
@@ -63,7 +63,7 @@ class DataNodes:
             note_moved(self.interpreter.scope, results, whole=True)
             self.interpreter.report.note(entry, "host", _COMPUTED)
         else:
-            node = self._fed(node)
+            node = self.fed(node)
             results = self._results(node, outputs)
             self._note(entry, node, results, sources)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
@@ -74,9 +74,9 @@ class DataNodes:
         given = interpreter.scope, entry.name, entry.op_type, interpreter.opset
         return NodeContext(*given, inputs, names, attributes_of(entry.node))
 
-    def _fed(self, node: NodeContext) -> NodeContext:
+    def fed(self, node: NodeContext) -> NodeContext:
         """The node with what the host computes as the network reads it, unless it moves numbers."""
-        if looks_up(node) or node.op_type in VIEWS:
+        if looks_up(node) or (node.op_type in VIEWS and _only_moves(node)):
             return node
         scope = self.interpreter.scope
         inputs = (fed(scope, i) if isinstance(i, Value) else i for i in node.inputs)
@@ -149,6 +149,14 @@ class DataNodes:
         for source in sources:
             reason = f"{source.op_type} inside the network is not supported"
             self.interpreter.report.note(source, "refused", reason, _CUT_AFTER)
+
+
+def _only_moves(node: NodeContext) -> bool:
+    """Whether a node makes views of given values alone: no padding, and nothing of the network."""
+    values = [item for item in node.inputs if isinstance(item, Value)]
+    joined = node.op_type == "Concat" and len(values) < len(node.inputs)
+    pads = joined or node.op_type in ("CenterCropPad", "ai.onnx.ml.Normalizer")
+    return not pads and all(is_given(node.scope, value) for value in values)
 
 
 def _is_index(item: Value | KnownArray) -> bool:

@@ -12,6 +12,7 @@ from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, gives_con
 from qcompiler.frontend.importers.table import IMPORTERS, UNROLLED, imported
 from qcompiler.frontend.model.attributes import check_attributes
 from qcompiler.frontend.model.constant_folding import PROBES, KnownArray, folds
+from qcompiler.frontend.model.in_front import note_moved
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused, RefusedProduct, first_line
 from qcompiler.frontend.model.onnx_file import Model
@@ -173,7 +174,8 @@ class ModelInterpreter:
             return self.constants.evaluated(node, _VIEW_OPSET, known)[0]
         given = (self.scope, entry.name, entry.op_type, _VIEW_OPSET)
         context = NodeContext(*given, tuple(inputs), (name,), attributes)
-        (found,) = imported(op_type, context)
+        (found,) = imported(op_type, self.data_nodes.fed(context))
+        note_moved(self.scope, [found], whole=True)
         if sources := self.host_values.sources(inputs):
             self.host_values.note([found], sources[0])
         return found

@@ -97,9 +97,9 @@ def _prepared(kind: int, value: Value, preprocessing: Preprocessing, scope: Scop
     """An input behind preprocessing; one of integers has none."""
     if kind not in INTEGERS:
         return preprocessing.compile(scope, value)
+    scope.kinds[value.name] = kind
     if preprocessing.active:
         raise Refused(f'preprocessing of input "{value.name}" gives no integers', _INTEGERS)
-    scope.kinds[value.name] = kind
     return value
 
 

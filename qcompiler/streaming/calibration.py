@@ -14,7 +14,10 @@ from .sequences import read_sequences
 from .tied_codes import tied
 
 NO_SEQUENCES = "states need calibration data, sequences of frames: give --calibration"
-NO_PROLOGUE = "a network with states takes no indices: look embeddings up before the model"
+NO_PROLOGUE = (
+    "a network with states takes no indices: look embeddings up, and compute with integers, before "
+    "the model"
+)
 NO_SEARCH = "--max-drop and --max-drift do not search networks with states: give --t-max"
 
 

@@ -18,7 +18,8 @@ import pytest
 import qcompiler
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import CompileError, DataError, Graph, UnsupportedModel
-from qcompiler.ir.ann import ArgMax, Embed, Softmax
+from qcompiler.ir.ann import ArgMax, Softmax
+from qcompiler.ir.prologue import split_prologue
 from qcompiler.ir.types import size
 from tests.frontend.test_onnx_backend import array, as_trained, joins, model_cases, node_cases
 from tests.support.onnx_models import ints, model, run_onnx
@@ -135,7 +136,7 @@ def networks(part: int) -> dict[str, Graph]:
         if operators in seen:
             continue
         seen.add(operators)
-        if any(isinstance(node.op, Embed) for node in graph.nodes):
+        if split_prologue(graph)[0] is not None:
             continue  # of indices, which no layer gives
         graph = behind_layers(graph, sizes)
         ends = any(isinstance(node.op, Softmax | ArgMax) for node in graph.nodes)

@@ -11,13 +11,13 @@ import pytest
 
 import qcompiler
 from qcompiler.frontend.import_model import check_model, import_model
-from qcompiler.ir import DataError, Tensor, UnsupportedModel, evaluate
+from qcompiler.ir import DataError, InvalidModel, Tensor, UnsupportedModel, evaluate
 from qcompiler.ir.ann import Feed
 from qcompiler.ir.formats.parser import parse
 from qcompiler.ir.formats.text import show
 from qcompiler.ir.prologue import run_prologue, split_prologue
 from qcompiler.ir.snn import Encode
-from tests.support.onnx_models import model, run_onnx
+from tests.support.onnx_models import ints, model, run_onnx
 
 CONSTANTS: dict[str, Any] = {
     "E": (40, 4),
@@ -186,6 +186,84 @@ def test_masks_have_the_range_of_masks() -> None:
     code = next(node.op for node in program.graph.nodes if isinstance(node.op, Encode)).code
     assert code.zero == 0
     assert code.scale * (code.t_max - 1) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # what is joined with the network, or padded, is fed before
+        "m = Greater(ids, five) f = Cast<to=1>(m) a = Relu(z) y = Concat<axis=1>(f, a)",
+        "m = Greater(ids, five) f = Cast<to=1>(m) p = CenterCropPad<axes=[1]>(f, eight) "
+        "y = Concat<axis=1>(p, z)",
+        "m = Mul(ids, five) j = Concat<axis=1>(ids, m) f = Cast<to=1>(j) y = Add(f, twelve)",
+    ],
+)
+@pytest.mark.parametrize("kind", ["int64", "int8", "bool"])  # of the data
+def test_what_is_joined(body: str, kind: str) -> None:
+    inputs = "int64[N,6] ids, float[N,6] z" if "z)" in body else "int64[N,6] ids"
+    proto = model(inputs, body, 18, eight=ints(8), twelve=(12,), **CONSTANTS)
+    rng = np.random.default_rng(0)
+    z, ids = rng.standard_normal((60, 6)).astype(np.float32), rng.integers(0, 12, (60, 6))
+    feeds: dict[str, Any] = {"ids": ids.astype(kind).astype(np.int64), "z": z}
+    (wanted,) = run_onnx(proto, {value.name: feeds[value.name] for value in proto.graph.input})
+    given = (ids.astype(kind), z)[: len(proto.graph.input)]
+    program = qcompiler.compile(proto, target="reference", calibration=given, t_max=64)
+    assert np.sqrt(np.mean((program.run(*given) - wanted) ** 2)) < 0.05 * wanted.std()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "m = Greater(ids, five) y = Cast<to=1>(m)",
+        "m = Greater(ids, five) y = Where(m, four, r)",
+        "a = Add(ids, one) m = Mod(a, five) i = CumSum(m, none) e = Gather(P, i) y = Relu(e)",
+        "y = OneHot<axis=0>(ids, depth, levels)",
+        "y = OneHot(ids, depth, levels)",
+    ],
+)
+def test_a_batch_axis_behind(body: str) -> None:
+    proto = model("int64[2,N] ids", body, 13, r=np.float32(2), none=np.array(0), **CONSTANTS)
+    data = np.random.default_rng(0).integers(0, 4, (2, 30))
+    (wanted,) = run_onnx(proto, {"ids": data})
+    imported = import_model(proto)
+    axis = imported.batch_axes["y"] or 0
+    found = np.moveaxis(evaluate(imported.graph, data.T)[0], 0, axis)
+    np.testing.assert_allclose(found, wanted, 1e-5, 1e-5)
+    assert split_prologue(imported.graph)[0] is not None
+
+
+@pytest.mark.parametrize("bound", [-7, np.iinfo(np.int64).max])
+def test_far_bounds_without_calibration(bound: int) -> None:
+    body = f"b = Greater(ids, c) m = Cast<to=7>(b) k = Clip(ids, zero, c) i = Min(m, k) {LOOK_UP}"
+    proto = model("int64[N,6] ids", body, 13, c=np.array(bound), **CONSTANTS)
+    qcompiler.compile(proto, target="reference")
+
+
+def test_sums_and_casts_wrap_around() -> None:
+    body = (
+        "h = Mul(ids, factor) w = Cast<to=6>(h) c = CumSum(w, axis) "
+        f"s = ReduceSum<keepdims=1>(w, sides) a = Add(c, s) i = Mod(a, n) {LOOK_UP}"
+    )
+    known: dict[str, Any] = {"factor": np.array(0x9E3779B97F), "n": np.array(40, np.int32)}
+    proto = model("int64[N,6] ids", body, 13, **known, **CONSTANTS)
+    compare(proto, np.random.default_rng(0).integers(0, 1 << 20, (30, 6)))
+
+
+def test_fractions_are_told_wherever_integers_are_read() -> None:
+    proto = model("int64[N,6] ids", "b = Greater(ids, five) y = Cast<to=1>(b)", 13, **CONSTANTS)
+    data = np.where(np.arange(9)[:, None] == 2, 0.5, np.ones((9, 6)))
+    with pytest.raises(DataError, match=r"frame 2: the index 0\.5 is no whole number"):
+        qcompiler.compile(proto, target="reference", calibration=data)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["i = Add(ids, small)", "n = Not(ids) i = Cast<to=7>(n)", "b = Equal(ids, one) i = Neg(b)"],
+)
+def test_types_that_onnx_does_not_take(body: str) -> None:
+    known: dict[str, Any] = {"small": np.array(1, np.int32)}
+    with pytest.raises(InvalidModel, match="takes no operands of"):
+        import_model(model("int64[N,6] ids", f"{body} {LOOK_UP}", 13, **known, **CONSTANTS))
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,19 @@ def cumsum(importer: Importer, node: NodeContext) -> Results:
     return noted(node, importer(inner), node.placement(x))
 
 
+def one_hot(importer: Importer, node: NodeContext) -> Results:
+    """OneHot, whose axis stands in front of the batch's, or behind it."""
+    x = node.activation()
+    place, axis = node.placement(x), axis_of(node.integer("axis", -1), rank_of(node, x) + 1)
+    if place.at is None:
+        return noted(node, importer(with_axis(node, axis + 1)), place)
+    if place.joined_axes:
+        raise mixes_batch(node)
+    front = axis <= place.at
+    moved = place.behind(1) if front else place
+    return noted(node, importer(with_axis(node, axis + 1 if front else axis)), moved)
+
+
 def mean_variance(importer: Importer, node: NodeContext) -> Results:
     """MeanVarianceNormalization over axes that are not the batch's."""
     x, given = node.activation(), node.integers("axes") or MEAN_VARIANCE_AXES

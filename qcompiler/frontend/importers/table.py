@@ -123,6 +123,7 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
     "MatMul": batch_rows_and_images.matmul,
     "MaxPool": batch_rows_and_images.side_by_side,
     "MeanVarianceNormalization": batch_along_axes.mean_variance,
+    "OneHot": batch_along_axes.one_hot,
     "Pad": batch_along_axes.pad,
     "RMSNormalization": batch_along_axes.last_axes,
     "RNN": batch_axis.any_batch_axis,

@@ -9,7 +9,7 @@ from onnx import TensorProto
 from qcompiler.frontend.importers.whole_numbers.functions import NAMES, function
 from qcompiler.frontend.importers.whole_numbers.one_hot import one_hot
 from qcompiler.frontend.importers.whole_numbers.sums import reduction, running_sum
-from qcompiler.frontend.model.in_front import are_cast, are_given, are_whole
+from qcompiler.frontend.model.in_front import are_cast, are_computed, are_given, are_whole
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value
 from qcompiler.ir.ann.integers import COMPARISONS
@@ -37,7 +37,8 @@ def computes_whole_numbers(node: NodeContext) -> bool:
     scope, word = node.scope, NAMES.get(node.op_type)
     items = [item for item in node.inputs if item is not None]
     if node.op_type == "Cast":
-        return node.integer("to", 0) == TensorProto.BOOL and are_cast(scope, items)
+        to = node.integer("to", 0)
+        return _narrows(node, to) or (to == TensorProto.BOOL and are_cast(scope, items))
     if node.op_type in ("CumSum", *_REDUCTIONS):
         return are_whole(scope, items[:1])
     if node.op_type == "OneHot":
@@ -45,6 +46,13 @@ def computes_whole_numbers(node: NodeContext) -> bool:
     if word in COMPARISONS:
         return are_cast(scope, items) or (word == "equal" and _are_real(node))
     return word is not None and are_whole(scope, items)
+
+
+def _narrows(node: NodeContext, to: int) -> bool:
+    """Whether a cast to 32 bits cuts integers of 64 bits that the host has computed."""
+    x = node.item(0)
+    wide = isinstance(x, Value) and node.scope.kinds.get(x.name) == TensorProto.INT64
+    return wide and to == TensorProto.INT32 and are_computed(node.scope, [x])
 
 
 def _are_real(node: NodeContext) -> bool:

@@ -22,7 +22,10 @@ _FLAG = Tensor((), range=(0.0, 1.0))
 
 def is_given(scope: Scope, value: Value) -> bool:
     """Whether the host knows a value before the network runs: an input, or what it makes of one."""
-    return value.name in scope.given or scope.builder.producer(value) is None
+    made = scope.builder.producer(value)
+    if made is None or value.name in scope.given:
+        return True
+    return isinstance(made.op, View | Concat) and all(is_given(scope, v) for v in _sources(made))
 
 
 def are_given(scope: Scope, items: Sequence[AbstractValue]) -> bool:
@@ -50,12 +53,13 @@ def are_cast(scope: Scope, items: Sequence[AbstractValue]) -> bool:
 
 def _kind(scope: Scope, value: Value) -> int | None:
     """The type of the integers that a value is, or is cast from; None for real numbers."""
-    while value.name not in scope.kinds:
-        made = scope.builder.producer(value)
-        if made is None or not isinstance(made.op, View | Concat):
-            return None
-        value = _sources(made)[0]
-    return scope.kinds[value.name]
+    if (kind := scope.kinds.get(value.name)) is not None:
+        return kind
+    made = scope.builder.producer(value)
+    if made is None or not isinstance(made.op, View | Concat):
+        return None
+    kinds = [_kind(scope, source) for source in _sources(made)]
+    return None if None in kinds else kinds[0]
 
 
 def _sources(made: Node) -> list[Value]:
@@ -68,19 +72,12 @@ def note_moved(scope: Scope, results: Iterable[AbstractValue], whole: bool = Fal
     ``whole`` says that they are integers still, not cast to real numbers.
     """
     for result in results:
-        if isinstance(result, Value) and _is_moved(scope, result):
+        if isinstance(result, Value) and is_given(scope, result):
             scope.given.add(result.name)
             if is_computed(scope, result):
                 scope.computed.add(result.name)
             if whole and (kind := _kind(scope, result)) is not None:
                 scope.kinds[result.name] = kind
-
-
-def _is_moved(scope: Scope, value: Value) -> bool:
-    made = scope.builder.producer(value)
-    if made is None or value.name in scope.given:
-        return True
-    return isinstance(made.op, View | Concat) and all(_is_moved(scope, v) for v in _sources(made))
 
 
 def is_computed(scope: Scope, value: Value) -> bool:
@@ -89,6 +86,11 @@ def is_computed(scope: Scope, value: Value) -> bool:
     if made is None or value.name in scope.computed:
         return made is not None
     return isinstance(made.op, View | Concat) and any(is_computed(scope, v) for v in _sources(made))
+
+
+def are_computed(scope: Scope, items: Iterable[AbstractValue]) -> bool:
+    """Whether all of these are numbers that the host computes."""
+    return all(isinstance(item, Value) and is_computed(scope, item) for item in items)
 
 
 def note_computed(scope: Scope, value: Value, kind: int) -> Value:

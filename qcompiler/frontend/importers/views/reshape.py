@@ -36,6 +36,16 @@ def with_placement(node: NodeContext, value: Value, place: Placement) -> Value:
         return value
     found = node.part("moved", Transpose(tuple(range(len(value.type.shape)))), value)
     node.scope.batch_axis[found.name] = place
+    return _of_kind(node, found, value)
+
+
+def _of_kind(node: NodeContext, found: Value, value: Value) -> Value:
+    """A view of a value, whose integers are those of the value."""
+    scope = node.scope
+    if value.name in scope.kinds:
+        scope.kinds[found.name] = scope.kinds[value.name]
+    if value.name in scope.truncated:
+        scope.truncated.add(found.name)
     return found
 
 
@@ -49,7 +59,7 @@ def placed(node: NodeContext, value: Value, place: Placement) -> Value:
         raise mixes_batch(node)
     sample = full if at is None else full[:at] + full[at + 1 :]
     if sample != value.type.shape:
-        value = node.part("sample", Reshape(sample), value)
+        value = _of_kind(node, node.part("sample", Reshape(sample), value), value)
     return with_placement(node, value, place)
 
 

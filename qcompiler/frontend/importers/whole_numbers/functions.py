@@ -18,7 +18,7 @@ from qcompiler.ir import Constant, Value
 from qcompiler.ir.ann import Integer
 from qcompiler.ir.ann.integers import CONDITIONS, WORDS
 
-from .operands import kind_of, whole
+from .operands import bits_of, is_integer, kind_of, whole
 
 NAMES = {
     "Abs": "abs",
@@ -49,7 +49,8 @@ def function(node: NodeContext) -> Value:
     """A function of integers, or a comparison of what is cast from them."""
     items, op_type = list(node.inputs), node.op_type
     if op_type == "Cast":
-        return _function(node, "nonzero", items)
+        boolean = node.integer("to", 0) == TensorProto.BOOL
+        return _function(node, "nonzero", items) if boolean else _narrowed(node)
     if op_type == "Clip":
         return _clip(node, items)
     if op_type in ("Div", "Mod"):
@@ -65,6 +66,12 @@ def function(node: NodeContext) -> Value:
     if op_type in ("Max", "Min") and len(items) == 1:
         return node.activation()
     return _function(node, word, items)
+
+
+def _narrowed(node: NodeContext) -> Value:
+    """Integers of 64 bits as such of 32."""
+    made = Integer("truncate", bits=32)
+    return note_computed(node.scope, node.add(made, node.activation()), TensorProto.INT32)
 
 
 def _clip(node: NodeContext, items: Sequence[AbstractValue]) -> Value:
@@ -108,6 +115,21 @@ def _function(node: NodeContext, word: str, items: Sequence[AbstractValue]) -> V
             dtype = np.float32 if array.dtype.kind == "f" else np.int64
             wide = np.broadcast_to(array, shape).astype(dtype)
             operands.append(node.scope.constant(f"{node.name}.operand{index}", wide))
+    real = any(array is not None and array.dtype.kind == "f" for array in known)
+    real = real or not all(is_integer(node, item) for item in items)
+    if not real:
+        _check_kinds(node, word, [kind_of(node, item) for item in items])
     kind = TensorProto.BOOL if word in CONDITIONS else kind_of(node, items[-1])
-    bits = 32 if kind == TensorProto.INT32 else 64
-    return note_computed(node.scope, node.add(Integer(word, bits), *operands), kind)
+    made = Integer(word, real, bits=bits_of(kind))
+    return note_computed(node.scope, node.add(made, *operands), kind)
+
+
+def _check_kinds(node: NodeContext, word: str, kinds: Sequence[int]) -> None:
+    """InvalidNode for operands of several types, or of one that a word does not take."""
+    chosen = kinds[1:] if word == "where" else kinds
+    logical = word in ("and", "not", "or", "xor")
+    takes = logical == (kinds[0] == TensorProto.BOOL) or word in ("equal", "nonzero")
+    takes = kinds[0] == TensorProto.BOOL if word == "where" else takes
+    if len(set(chosen)) > 1 or not takes:
+        names = (TensorProto.DataType.Name(kind).lower() for kind in kinds)
+        raise InvalidNode(f"takes no operands of {', '.join(names)}")

@@ -15,6 +15,8 @@ from qcompiler.ir.ann import Affine, Integer
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Reshape
 
+from .operands import whole
+
 _MOST = 1 << 16
 _COMPUTE = "cut the model before this node, and compute it on the decoded outputs"
 
@@ -29,7 +31,7 @@ def one_hot(node: NodeContext) -> Value:
     depth = int(length.reshape(-1)[0])
     if not 0 < depth <= _MOST:
         raise InvalidNode(f"has depth {depth}, not 1 to {_MOST}")
-    x, places = node.activation(), np.arange(depth)
+    x, places = whole(node, node.activation()), np.arange(depth)
     rank = len(x.type.shape) + 1
     axis = axis_of(node.integer("axis", -1), rank + 1) - 1
     if axis < 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx import helper
+from onnx import TensorProto, helper
 
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
@@ -17,6 +17,18 @@ def kind_of(node: NodeContext, item: AbstractValue) -> int:
         return node.scope.kinds[item.name]
     assert isinstance(item, KnownArray)
     return int(helper.np_dtype_to_tensor_dtype(item.arrays[0].dtype))
+
+
+def is_integer(node: NodeContext, item: AbstractValue) -> bool:
+    """Whether an operand is of integers or booleans, not cast to real numbers."""
+    if isinstance(item, Value):
+        return item.name in node.scope.kinds
+    return isinstance(item, KnownArray) and item.arrays[0].dtype.kind in "iub"
+
+
+def bits_of(kind: int) -> int:
+    """The bits of an integer type, as far as results wrap around."""
+    return 32 if kind == TensorProto.INT32 else 64
 
 
 def whole(node: NodeContext, value: Value) -> Value:
