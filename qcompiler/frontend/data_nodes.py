@@ -60,7 +60,7 @@ class DataNodes:
             node, sources = replace(node, inputs=inside), []
         if computes_whole_numbers(node):
             results = imported(entry.op_type, node)
-            note_moved(self.interpreter.scope, results, whole=True)
+            note_moved(self.interpreter.scope, results)
             self.interpreter.report.note(entry, "host", _COMPUTED)
         else:
             node = self.fed(node)
@@ -99,8 +99,6 @@ class DataNodes:
             scope.kinds |= {value.name: kinds[0] for value in results}
             if self._truncated(node.inputs):
                 scope.truncated |= {value.name for value in results}
-        if op_type in VIEWS and not looks_up(node):
-            note_moved(scope, results)
         if any(name in self.interpreter.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")
         return results

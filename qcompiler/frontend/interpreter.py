@@ -175,7 +175,7 @@ class ModelInterpreter:
         given = (self.scope, entry.name, entry.op_type, _VIEW_OPSET)
         context = NodeContext(*given, tuple(inputs), (name,), attributes)
         (found,) = imported(op_type, self.data_nodes.fed(context))
-        note_moved(self.scope, [found], whole=True)
+        note_moved(self.scope, [found])
         if sources := self.host_values.sources(inputs):
             self.host_values.note([found], sources[0])
         return found

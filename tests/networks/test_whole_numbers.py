@@ -232,6 +232,13 @@ def test_a_batch_axis_behind(body: str) -> None:
     assert split_prologue(imported.graph)[0] is not None
 
 
+@pytest.mark.parametrize("first", ["Add(ids, one)", "Identity(ids)"])
+def test_long_chains_of_views(first: str) -> None:
+    turned = (f"h{n + 1} = Transpose<perm=[0,2,1]>(h{n})" for n in range(1000))
+    body = f"h0 = {first} {' '.join(turned)} f = Cast<to=1>(h1000) y = Relu(f)"
+    import_model(model("int64[N,2,3] ids", body, 13, one=np.array(1)))
+
+
 @pytest.mark.parametrize("bound", [-7, np.iinfo(np.int64).max])
 def test_far_bounds_without_calibration(bound: int) -> None:
     body = f"b = Greater(ids, c) m = Cast<to=7>(b) k = Clip(ids, zero, c) i = Min(m, k) {LOOK_UP}"

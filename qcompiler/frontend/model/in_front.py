@@ -22,10 +22,22 @@ _FLAG = Tensor((), range=(0.0, 1.0))
 
 def is_given(scope: Scope, value: Value) -> bool:
     """Whether the host knows a value before the network runs: an input, or what it makes of one."""
-    made = scope.builder.producer(value)
-    if made is None or value.name in scope.given:
-        return True
-    return isinstance(made.op, View | Concat) and all(is_given(scope, v) for v in _sources(made))
+    if value.name not in scope.given:
+        made = scope.builder.producer(value)
+        moved = made is None or isinstance(made.op, View | Concat)
+        sources = _sources(made) if made else []
+        scope.given[value.name] = moved and all(is_given(scope, one) for one in sources)
+        is_computed(scope, value)  # while its sources are known: chains of views are long
+    return scope.given[value.name]
+
+
+def is_computed(scope: Scope, value: Value) -> bool:
+    """Whether a value holds numbers that the host computes."""
+    if value.name not in scope.computed:
+        made = scope.builder.producer(value)
+        sources = _sources(made) if made and isinstance(made.op, View | Concat) else []
+        scope.computed[value.name] = any(is_computed(scope, one) for one in sources)
+    return scope.computed[value.name]
 
 
 def are_given(scope: Scope, items: Sequence[AbstractValue]) -> bool:
@@ -66,26 +78,13 @@ def _sources(made: Node) -> list[Value]:
     return [operand for operand in made.operands if isinstance(operand, Value)]
 
 
-def note_moved(scope: Scope, results: Iterable[AbstractValue], whole: bool = False) -> None:
-    """Remember which of a node's results are given, as they are views of what is.
-
-    ``whole`` says that they are integers still, not cast to real numbers.
-    """
+def note_moved(scope: Scope, results: Iterable[AbstractValue]) -> None:
+    """Remember the types of integers that a node has only moved."""
     for result in results:
-        if isinstance(result, Value) and is_given(scope, result):
-            scope.given.add(result.name)
-            if is_computed(scope, result):
-                scope.computed.add(result.name)
-            if whole and (kind := _kind(scope, result)) is not None:
-                scope.kinds[result.name] = kind
-
-
-def is_computed(scope: Scope, value: Value) -> bool:
-    """Whether a value holds numbers that the host computes."""
-    made = scope.builder.producer(value)
-    if made is None or value.name in scope.computed:
-        return made is not None
-    return isinstance(made.op, View | Concat) and any(is_computed(scope, v) for v in _sources(made))
+        if not isinstance(result, Value) or not is_given(scope, result):
+            continue
+        if (kind := _kind(scope, result)) is not None:
+            scope.kinds[result.name] = kind
 
 
 def are_computed(scope: Scope, items: Iterable[AbstractValue]) -> bool:
@@ -95,8 +94,7 @@ def are_computed(scope: Scope, items: Iterable[AbstractValue]) -> bool:
 
 def note_computed(scope: Scope, value: Value, kind: int) -> Value:
     """Remember that the host computes a value, of integers of a type; returns it."""
-    scope.given.add(value.name)
-    scope.computed.add(value.name)
+    scope.given[value.name] = scope.computed[value.name] = True
     scope.kinds[value.name] = kind
     return value
 
@@ -106,21 +104,31 @@ def fed(scope: Scope, value: Value) -> Value:
 
     What only moves or casts the numbers that were computed, the network does behind the input.
     """
-    if not is_computed(scope, value):
-        return value
-    if value.name not in scope.fed:
-        made, kind = scope.builder.producer(value), scope.kinds.get(value.name)
+    waiting = [(value, False)]
+    while waiting:
+        one, ready = waiting.pop()
+        if one.name in scope.fed or not is_computed(scope, one):
+            continue
+        made = scope.builder.producer(one)
         assert made is not None
-        name, origin = f"{value.name}.fed", made.origin
-        if isinstance(made.op, View | Concat):
-            operands = (fed(scope, o) if isinstance(o, Value) else o for o in made.operands)
-            found = scope.builder.add(made.op, *operands, name=name, origin=origin)
+        if ready or not isinstance(made.op, View | Concat):
+            scope.fed[one.name] = _fed(scope, one, made)
         else:
-            like = _FLAG if kind == TensorProto.BOOL else None
-            found = scope.builder.add(Feed(), value, name=name, origin=origin, like=like)
-        if kind is not None:
-            scope.kinds[found.name] = kind
-        if value.name in scope.batch_axis:
-            scope.batch_axis[found.name] = scope.batch_axis[value.name]
-        scope.fed[value.name] = found
-    return scope.fed[value.name]
+            waiting += [(one, True), *((source, False) for source in _sources(made))]
+    return scope.fed.get(value.name, value)
+
+
+def _fed(scope: Scope, value: Value, made: Node) -> Value:
+    """The same of a value whose sources are fed."""
+    name, kind = f"{value.name}.fed", scope.kinds.get(value.name)
+    if isinstance(made.op, View | Concat):
+        operands = (scope.fed.get(operand.name, operand) for operand in made.operands)
+        found = scope.builder.add(made.op, *operands, name=name, origin=made.origin)
+    else:
+        like = _FLAG if kind == TensorProto.BOOL else None
+        found = scope.builder.add(Feed(), value, name=name, origin=made.origin, like=like)
+    if kind is not None:
+        scope.kinds[found.name] = kind
+    if value.name in scope.batch_axis:
+        scope.batch_axis[found.name] = scope.batch_axis[value.name]
+    return found

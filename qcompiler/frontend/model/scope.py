@@ -103,8 +103,8 @@ class Scope:
     truncated: set[str] = field(default_factory=set)
     masks: dict[str, Masked] = field(default_factory=dict)
     flags: set[str] = field(default_factory=set)
-    given: set[str] = field(default_factory=set)
-    computed: set[str] = field(default_factory=set)
+    given: dict[str, bool] = field(default_factory=dict)
+    computed: dict[str, bool] = field(default_factory=dict)
     fed: dict[str, Value] = field(default_factory=dict)
     assumed: list[Diagnostic] = field(default_factory=list)
     folded_products: int = 0
