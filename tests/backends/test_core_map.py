@@ -96,6 +96,15 @@ def spread() -> Graph:
     return net.graph(net.neurons(image, weights))
 
 
+def leading(channels: int) -> Graph:
+    """Layers that read the first channels of a population, and all of them."""
+    net = Net(9)
+    x = net.conv(net.input((3, 4, 5)), 3, (1, 1))
+    first = net.synapse(Relay(), net.view(Take(0, tuple(range(channels))), x), (1,))
+    kernel = net.synapse(Convolve((1, 1), (0,) * 4, (1, 1)), x, (channels, 3, 1, 1))
+    return net.graph(net.neurons(first, kernel))
+
+
 def gathered(*views: View) -> Graph:
     """A branch that sees the other's neurons several times."""
     net = Net(8)
@@ -117,6 +126,7 @@ NETWORKS: tuple[Callable[[], Graph], ...] = (
     *(partial(convolution, seed) for seed in range(6)),
     *(partial(dilated, rank) for rank in (1, 2, 3)),
     *(views, pools, branches, spread),
+    *(partial(leading, channels) for channels in (1, 2)),
     *(partial(gathered, *views) for views in REPEATED),
 )
 
@@ -212,7 +222,7 @@ def test_counts_are_those_of_unrolled_synapses(network: Callable[[], Graph]) -> 
             if row.source == CLOCK:
                 assert output_axons.sum() == sent.sum()
                 continue
-            order = np.arange(senders) if row.order is None else row.order.ravel()
+            order = np.arange(output_axons.size) if row.order is None else row.order.ravel()
             reached = np.bincount(order, output_axons, senders)
             np.testing.assert_array_equal(reached, sent)
 
@@ -467,6 +477,14 @@ def test_layers_of_one_shape_share_loads_on_all_chips(monkeypatch: pytest.Monkey
     (known,) = loads.values()
     monkeypatch.setattr(ConvolutionCost, "load", None)  # which nothing calls again
     assert [map_to_cores(netlist, chip, costs, loads) for chip in chips] == apart and known
+
+
+def test_a_layer_of_the_first_neuron_takes_axons_of_that_one() -> None:
+    """One count would be added to those of all four neurons."""
+    groups = [Population(name, (n,), True, 10, 0, 1, 2, ()) for name, n in (("a", 4), ("b", 1))]
+    row = Synapses("a", "b", "matrix", np.ones((1, 1), np.int32), (1,))
+    mapping, _ = map_to_cores(Netlist((), tuple(groups), (row,)), LOIHI_2)
+    assert mapping.placements[0].peak_usage.output_axons == 1
 
 
 def test_small_populations_share_cores() -> None:

@@ -121,7 +121,7 @@ def _add_output_axons(
             total = axons[row.source]
             if row.order is not None:
                 count = np.bincount(np.ravel(row.order), count, total.size).astype(np.int64)
-            total += count
+            total[: count.size] += count  # without an order the leading senders, maybe not all
     return clock_axons
 
 
