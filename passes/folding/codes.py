@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qcompiler.ir import Graph, Node, Range, Tensor, Value, substitute
-from qcompiler.ir.ann import Affine, Clip, Function, Multiply
+from qcompiler.ir.ann import Affine, Clip, Concat, Function, Multiply, Rescale
+from qcompiler.ir.view import View
 from qcompiler.passes.quantization.levels import map_values
 
 from .clips import is_code
@@ -76,7 +77,7 @@ def _coded(graph: Graph, value: Value) -> Graph:
         )
     scaled = users[0] if len(users) == 1 and isinstance(users[0].op, Affine) else None
     clip = graph.only_user(scaled.result) if scaled else None
-    if scaled is None or clip is None or not _is_code(clip):
+    if scaled is None or clip is None or not _is_code(clip) or _is_end(graph, clip.result):
         return graph
     scale, shift = scale_and_shift(scaled)
     if scale.size != 1 or shift.size != 1 or scale.min() <= 0:
@@ -94,6 +95,16 @@ def _coded(graph: Graph, value: Value) -> Graph:
 
 def _is_code(node: Node) -> bool:
     return isinstance(node.op, Clip) and is_code(node.result)
+
+
+def _is_end(graph: Graph, value: Value) -> bool:
+    """Whether a value is of an output, whose code may be that of the state that it goes on as."""
+    same = {value.name}
+    for node in graph.nodes:
+        if isinstance(node.op, Concat | Rescale | View):
+            read = not same.isdisjoint(operand.name for operand in node.operands)
+            same |= {node.result.name} if read else set()
+    return any(output.name in same for output in graph.outputs)
 
 
 def _with(graph: Graph, coded: Value) -> tuple[Value, ...]:

@@ -1,7 +1,8 @@
-"""States whose elements differ in size, or change little in a frame, and functions of states."""
+"""States whose elements differ in size or change little, and functions and copies of them."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def compiled(proto: onnx.ModelProto, sizes: Array | float, t_max: int = 16) -> P
 def worst(proto: onnx.ModelProto, program: Program, x: Array, name: str = "h_out") -> float:
     """The largest error of an element, as a share of its spread."""
     wanted = run_recurrently(proto, x)[name].reshape(-1, 4)
-    found = run_stream(program, (x,), count=False).outputs[name]
+    found = run_stream(program, (x,), count=False).outputs[name].reshape(-1, 4)
     return float((np.sqrt(np.square(found - wanted).mean(axis=0)) / wanted.std(axis=0)).max())
 
 
@@ -112,3 +113,27 @@ def test_functions_of_a_state_read_exact_sums() -> None:
     """They have copies of its layer: no population rounds the state in front of them."""
     program = compiled(average("t = Tanh(h_out) y = Neg(t)"), 1.0)
     assert "h_out" not in {node.result.name for node in program.graph.nodes}
+
+
+COPIES = {  # of an input that nothing else reads
+    "scaled": ("4", "h_out = Mul(x, k)"),
+    "shifted": ("4", "h_out = Add(x, k)"),
+    "arranged": ("2,2", "a = Mul(x, k) b = Reshape(a, s) h_out = Transpose<perm=[0,2,1]>(b)"),
+    "in a buffer": ("8", "a = Mul(x, k) b = Slice(h_in, m, n, i) h_out = Concat<axis=1>(b, a)"),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_state_that_is_a_copy_of_an_input(kind: str) -> None:
+    """Both of its ends keep one code; x has its own, levels of 0.5 spreads at most."""
+    shape, body = COPIES[kind]
+    known = {"k": np.float32(0.5), "s": ints(0, 2, 2), "m": ints(4), "n": ints(8), "i": ints(1)}
+    given: dict[str, Any] = {name: known[name] for name in known if re.search(rf"\b{name}\b", body)}
+    given["v"] = np.ones((8 if shape == "8" else 4, 3), np.float32)
+    proto = model(
+        f"float[N,4] x, float[N,{shape}] h_in",
+        f"{body} f = Flatten(h_in) y = MatMul(f, v)",
+        outputs="y h_out",
+        **given,
+    )
+    assert worst(proto, compiled(proto, 1.0), noise(seed=1)) < 0.5 / np.sqrt(12)
