@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from qcompiler import api, data
 from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.program.program import Program
+from qcompiler.data import Frames
 from qcompiler.ir import DataError
 from qcompiler.report.build import report_page
 from qcompiler.report.page import check_modules
 from qcompiler.report.subject import Run, Subject
 
-from .data_options import calibration
 from .outputs import check_file
 
 
@@ -25,12 +24,9 @@ def check_report(given: argparse.Namespace) -> None:
 
 
 def compiled_report(
-    given: argparse.Namespace, program: Program, output: Path, model: CostModel | None
+    program: Program, output: Path, model: CostModel | None, frames: Frames | None
 ) -> str:
     """The page on a program that was just compiled; its frames are calibration data."""
-    frames = None
-    if given.calibration is not None:
-        frames = data.read(calibration(given), api.inputs_of(program), given.layout)
     return report_page(Subject(program, output.name, model, frames))
 
 

@@ -22,6 +22,7 @@ from qcompiler.report.results import results
 from qcompiler.report.subject import Run, Subject
 from tests.cli import test_cli
 from tests.frontend.test_hostile_models import renamed
+from tests.support.cells import cell, sequences
 from tests.support.onnx_models import model
 
 pytest.importorskip("jinja2")
@@ -99,6 +100,16 @@ def test_a_report_on_a_compiled_program(run: Any, folder: Path) -> None:
     assert run("qcompile net.onnx -q -o q --target reference --report b.html")[0] == 0
     text, found = whole("b.html")
     assert found.tags["svg"] == 3 and "<h2>Activity" not in text
+
+
+def test_a_report_on_a_compiled_program_with_states(run: Any, folder: Path) -> None:
+    """Its frames are those of sequences, with the states that the model has in them."""
+    onnx.save(cell("elman"), "cell.onnx")
+    np.savez("cell.npz", x=sequences(4, 20))
+    line = "qcompile cell.onnx --calibration cell.npz --state h_out:h_in --target reference -q -o c"
+    assert run(f"{line} --effort 0 --report c.html")[0] == 0
+    text, _ = whole("c.html")
+    assert "Levels of all neurons in 80 frames." in text
 
 
 def test_a_report_on_a_run(run: Any, folder: Path) -> None:

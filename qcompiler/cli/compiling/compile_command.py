@@ -28,6 +28,7 @@ from qcompiler.passes.tensor.lower_activations import LowerActivations
 from qcompiler.search import report
 from qcompiler.terminal.console import progress, say, warn
 
+from .calibration_frames import calibration_frames
 from .check import check
 from .listing import list_all
 from .taken_options import check_taken
@@ -72,7 +73,8 @@ def run(given: argparse.Namespace) -> int:
         text = report.WRITERS[path.suffix](program.manifest["search"])
         write_text(path, "--sweep", text)
     if given.report is not None:
-        write_text(given.report, "--report", compiled_report(given, program, output, model))
+        frames = calibration_frames(given, program)
+        write_text(given.report, "--report", compiled_report(program, output, model, frames))
     print_summary(given, program, output, model)
     compare_on_calibration_data(program, given)
     return 0
