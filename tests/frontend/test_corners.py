@@ -106,6 +106,12 @@ def test_ambiguous_padding_is_refused(body: str) -> None:
         import_model(model(IMAGE, body, w=(3, 3, 3, 3)))
 
 
+@pytest.mark.parametrize("name", ["dilations", "strides", "output_padding", "output_shape"])
+def test_empty_lists_of_a_transposed_convolution(name: str) -> None:
+    """They are as if not given; other layers refuse theirs."""
+    agrees(model(IMAGE, f"y = ConvTranspose<{name}: ints = []>(x, w)", w=(3, 2, 3, 3)))
+
+
 def test_auto_pad_of_kernels_with_gaps_between() -> None:
     # onnxruntime and the inference of shapes give other shapes than the text of the standard.
     for mode in ("SAME_UPPER", "SAME_LOWER"):

@@ -14,7 +14,8 @@ _FLAG_NAMES = """
     select_last_index sorted storage_order transA transB upper
 """
 _FLAGS = frozenset(_FLAG_NAMES.split())
-_LISTS = frozenset({"dilations", "kernel_shape", "pads", "strides"})  # that no node gives empty
+_LISTS = frozenset({"dilations", "kernel_shape", "pads", "strides"})  # that none gives empty
+_MAY_BE_EMPTY = {"ConvTranspose": frozenset({"dilations", "strides"})}  # as if not given
 _WORDS = {
     "auto_pad": ("", "NOTSET", "SAME_LOWER", "SAME_UPPER", "VALID"),
     "DepthToSpace mode": ("CRD", "DCR"),
@@ -45,7 +46,8 @@ def check_attributes(node: onnx.NodeProto, opset: int) -> None:
 
 def _check_meaning(op_type: str, attribute: onnx.AttributeProto) -> None:
     name = attribute.name
-    if name in _LISTS and attribute.type == onnx.AttributeProto.INTS and not attribute.ints:
+    full = _LISTS - _MAY_BE_EMPTY.get(op_type, frozenset())
+    if name in full and attribute.type == onnx.AttributeProto.INTS and not attribute.ints:
         raise InvalidNode(f"has an empty list of {name}")
     words = _WORDS.get(name) or _WORDS.get(f"{op_type} {name}")
     if words and attribute.type == onnx.AttributeProto.STRING:

@@ -109,7 +109,7 @@ def _axes(node: NodeContext, space: Shape, kernel: Shape) -> list[Axis]:
         s * (n - 1) + m + (k - 1) * d + 1
         for n, k, s, d, m in zip(space, kernel, strides, dilations, more, strict=True)
     ]
-    mode, wanted = node.text("auto_pad", "NOTSET"), node.integers("output_shape")
+    mode, wanted = node.text("auto_pad", "NOTSET"), node.integers("output_shape") or None
     if mode not in ("NOTSET", "") and any(pads):
         raise InvalidNode(f"has pads {pads} beside auto_pad {mode}: it is ambiguous")
     if mode in ("SAME_UPPER", "SAME_LOWER") and wanted is None:
