@@ -112,6 +112,19 @@ def test_empty_lists_of_a_transposed_convolution(name: str) -> None:
     agrees(model(IMAGE, f"y = ConvTranspose<{name}: ints = []>(x, w)", w=(3, 2, 3, 3)))
 
 
+def test_a_batchnorm_divides_by_a_positive_sum() -> None:
+    """Rounding leaves variances just below 0, which epsilon makes up for up to its own size."""
+    ones = np.ones(2, np.float32)
+    for variance in (-1e-6, -1e-4):
+        v = np.array([variance, 1], np.float32)
+        proto = model("float[N,2] x", "y = BatchNormalization(x, o, o, o, v)", o=ones, v=v)
+        if variance + 1e-5 > 0:
+            agrees(proto)
+            continue
+        with pytest.raises(InvalidModel, match="BatchNormalization has a negative variance"):
+            import_model(proto)
+
+
 def test_auto_pad_of_kernels_with_gaps_between() -> None:
     # onnxruntime and the inference of shapes give other shapes than the text of the standard.
     for mode in ("SAME_UPPER", "SAME_LOWER"):

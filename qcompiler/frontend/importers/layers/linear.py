@@ -192,9 +192,9 @@ def batchnorm(node: NodeContext) -> Value:
         parameters.append(node.constant(role, array, source))
     epsilon = node.real("epsilon", 1e-5)
     scale, shift, mean, variance = (constant.data.astype(np.float64) for constant in parameters)
-    if np.min(variance, initial=0) < 0:
-        raise InvalidNode("has a negative variance")
     if np.min(variance, initial=np.inf) + epsilon <= 0:
+        if variance.min() < 0:
+            raise InvalidNode("has a negative variance")
         reason = f"BatchNormalization divides by 0, or by no real number, for its epsilon {epsilon}"
         raise Refused(reason, "use a positive epsilon, as 1e-05")
     gain = scale / np.sqrt(variance + epsilon)
