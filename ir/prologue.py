@@ -106,7 +106,8 @@ def with_ranges_of_tables(prologue: Graph, network: Graph) -> Graph:
 
     nodes = (replace(n, operands=tuple(map(change, n.operands))) for n in network.nodes)
     inputs = tuple(known.get(value.name, value) for value in network.inputs)
-    return replace(network, inputs=inputs, nodes=tuple(nodes))
+    outputs = tuple(known.get(value.name, value) for value in network.outputs)
+    return replace(network, inputs=inputs, nodes=tuple(nodes), outputs=outputs)
 
 
 def _ranged(node: Node) -> Value:

@@ -171,6 +171,15 @@ def test_ranges_of_tables_are_told_where_they_are_too_wide() -> None:
     assert not program.warnings
 
 
+def test_rows_of_a_table_are_outputs() -> None:
+    """Without data they have the range of the table, whose levels they are rounded to."""
+    table = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    proto = model("int64[N,1] ids", "y = Gather(E, ids)", 13, E=table)
+    program = qcompiler.compile(proto, target="reference")
+    found = program.run(indices(60, 1))
+    assert np.abs(found - table[indices(60, 1)]).max() <= np.ptp(table) / 15  # a level
+
+
 @pytest.mark.parametrize("target", ["brian2", "nir", "loihi"])
 def test_other_targets(target: str, tmp_path: Path) -> None:
     """The network's file for NIR has rows as its inputs; there is no network.py without tables."""
