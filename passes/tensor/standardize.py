@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Graph, Invariant, Value
-from qcompiler.ir.ann import Clip, Conv, SumPool
+from qcompiler.ir.ann import Clip, Conv, Rescale, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
@@ -138,10 +138,12 @@ def _better(
 ) -> Graph:
     """The graph as made, with as many levels as its outputs need, if one code for all is noisy.
 
-    Codes round inputs, and those of features the weights of their readers.
+    Codes round inputs, and those of features the weights of their readers. Elements of a state with
+    scales of their own count alike.
     """
     few = sample(data, _IMAGES)
-    names = list(dict.fromkeys(v.name for out in graph.outputs for v in logits(graph, out)))
+    read = (v for out in graph.outputs for v in logits(graph, out, Rescale))
+    names = list(dict.fromkeys(v.name for v in read))
     known = [RealNetwork(graph, names, 2 * len(few[0]))]
     exact = joined(known[0](few), names)
     x = few[index].astype(np.float64)
