@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from qcompiler.backends.program.states import State
@@ -17,15 +17,22 @@ from qcompiler.passes.quantization.levels import coded_inputs
 _LINEAR = Conv | Dense | Add | Affine | SumPool
 
 
-def with_clip(graph: Graph, state: State, bounds: Range, factor: Array | None = None) -> Graph:
-    """The graph in which a clip of its own ends a state's output.
+def with_clip(
+    graph: Graph,
+    state: State,
+    bounds: Range,
+    factor: Array | None = None,
+    states: Sequence[State] = (),
+) -> Graph:
+    """The graph in which a clip of its own ends a state's output, and other outputs like it.
 
     With a ``factor``, that is what the host multiplies the state by in front of its input; the
-    bounds are those of the product, and the host divides by it behind the output.
+    bounds are those of the product, and the host divides by it behind the output. Outputs of other
+    ``states`` have clips of their own.
     """
-    graph = graph if factor is None else _scaled(graph, state, factor)
-    at = graph.output_names.index(state.output)
-    whole = graph.outputs[at]
+    alike = _alike(graph, state, states)
+    graph = graph if factor is None else _scaled(graph, state, factor, alike)
+    whole = graph.outputs[graph.output_names.index(state.output)]
     clipped = Value(graph.fresh(f"{whole.name}:state"), whole.type)
     origin = made.origin if (made := graph.producer(whole)) else ()
     clip = Node(Clip(*bounds), (whole,), clipped, origin)
@@ -34,7 +41,7 @@ def with_clip(graph: Graph, state: State, bounds: Range, factor: Array | None = 
         behind = _of_rank(1 / factor, _input(graph, state).type.shape, whole.type.shape)
         end = Value(graph.fresh(f"{clipped.name}:value"), whole.type.layout)
         nodes.append(rescale(clipped, Rescaling(0 * behind, behind), end, origin))
-    outputs = (*graph.outputs[:at], nodes[-1].result, *graph.outputs[at + 1 :])
+    outputs = _with_outputs(graph, alike, nodes[-1].result)
     return replace(graph, nodes=(*graph.nodes, *nodes), outputs=outputs)
 
 
@@ -59,7 +66,20 @@ def _input(graph: Graph, state: State) -> Value:
     return next(value for value in graph.inputs if value.name == state.input)
 
 
-def _scaled(graph: Graph, state: State, factor: Array) -> Graph:
+def _alike(graph: Graph, state: State, states: Sequence[State]) -> set[str]:
+    """The names of a state's output, and of those of the same value that belong to no state."""
+    named = dict(zip(graph.output_names, graph.outputs, strict=True))
+    others = {other.output for other in states} - {state.output}
+    return {name for name in named if named[name] == named[state.output]} - others
+
+
+def _with_outputs(graph: Graph, names: set[str], value: Value) -> tuple[Value, ...]:
+    """The outputs, of which those of these names are a value."""
+    both = zip(graph.output_names, graph.outputs, strict=True)
+    return tuple(value if name in names else output for name, output in both)
+
+
+def _scaled(graph: Graph, state: State, factor: Array, alike: set[str]) -> Graph:
     """The graph whose state is a factor times as large at both ends.
 
     Layers that read the next state divide its elements in their weights. Functions, which have no
@@ -82,9 +102,9 @@ def _scaled(graph: Graph, state: State, factor: Array) -> Graph:
         if divides:
             nodes.append(affine(whole, 1 / factors, 0 * factors, back, node.origin))
     others = back if divides else whole
-    outputs = [others if output == whole else output for output in graph.outputs]
-    outputs[graph.output_names.index(state.output)] = scaled
-    graph = replace(graph, nodes=tuple(nodes), outputs=tuple(outputs))
+    outputs = tuple(others if output == whole else output for output in graph.outputs)
+    graph = replace(graph, nodes=tuple(nodes), outputs=outputs)
+    graph = replace(graph, outputs=_with_outputs(graph, alike, scaled))
     return rescale_input(graph, value, Rescaling(0 * factor, factor))
 
 

@@ -40,19 +40,26 @@ def tied(
         values, what = seen[state.input], f"state {state}"
         bounds = state_range(values, (state.initial, state.initial), levels, what)
         _check_initial(state, values, (bounds[1] - bounds[0]) / (levels - 1))
-        whole = _tied(graph, state, bounds, levels)
+        whole = _tied(graph, state, bounds, levels, states)
         factors = factors_of(values, state) if own and can_rescale(graph, state) else ()
-        apart = (_with_own(graph, state, values, factor, levels) for factor in factors)
+        apart = (_with_own(graph, state, values, factor, levels, states) for factor in factors)
         graph = next((made for made in apart if costs_nothing(made, whole)), whole)
     return graph
 
 
-def _with_own(graph: Graph, state: State, values: Array, factor: Array, levels: int) -> Graph:
+def _with_own(
+    graph: Graph,
+    state: State,
+    values: Array,
+    factor: Array,
+    levels: int,
+    states: Sequence[State],
+) -> Graph:
     """The graph in which both ends of a state have the code of its values times a factor."""
     begins = state.initial * float(factor.min()), state.initial * float(factor.max())
     ends = min(begins), max(begins)
     bounds = state_range(values * factor, ends, levels, f"state {state}")
-    return _tied(graph, state, bounds, levels, factor)
+    return _tied(graph, state, bounds, levels, states, factor)
 
 
 def state_levels(t_max: int) -> int:
@@ -91,9 +98,14 @@ def _check_initial(state: State, seen: Array, step: float) -> None:
 
 
 def _tied(
-    graph: Graph, state: State, bounds: Range, levels: int, factor: Array | None = None
+    graph: Graph,
+    state: State,
+    bounds: Range,
+    levels: int,
+    states: Sequence[State],
+    factor: Array | None = None,
 ) -> Graph:
-    graph = with_clip(graph, state, bounds, factor)
+    graph = with_clip(graph, state, bounds, factor, states)
     ends = set(ends_of(graph, state))
 
     def change(value: Value) -> Value:

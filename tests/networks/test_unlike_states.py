@@ -27,7 +27,8 @@ def average(body: str = "y = MatMul(h_out, v)") -> onnx.ModelProto:
     weights = np.random.default_rng(0).normal(size=(4, 3)) / SIZES[:, None]
     given: dict[str, Any] = {"k": np.float32(0.9), "l": np.float32(0.1)}
     given |= {"v": weights.astype(np.float32)} if "v" in body else {}
-    return model("float[N,4] x, float[N,4] h_in", AVERAGE + body, outputs="y h_out", **given)
+    outputs = "y h_out" if body else "h_out"
+    return model("float[N,4] x, float[N,4] h_in", AVERAGE + body, outputs=outputs, **given)
 
 
 def noise(seed: int) -> Array:
@@ -137,3 +138,33 @@ def test_a_state_that_is_a_copy_of_an_input(kind: str) -> None:
         **given,
     )
     assert worst(proto, compiled(proto, 1.0), noise(seed=1)) < 0.5 / np.sqrt(12)
+
+
+def test_an_output_that_is_the_state_is_read_at_its_end() -> None:
+    """It has the state's scales and levels, and takes no population of its own."""
+    proto, x = average("y = Identity(h_out)"), SIZES * noise(seed=1)
+    program = compiled(proto, SIZES)
+    assert worst(proto, program, x) < 0.1  # one scale for all loses the smallest: 1
+    found = run_stream(program, (x,), count=False).outputs
+    np.testing.assert_array_equal(found["y"], found["h_out"])
+    assert sum(one.kind != "input" for one in program.report().populations) == 2  # two digits
+
+
+def test_noise_of_an_input_counts_for_each_element_of_a_state() -> None:
+    """The largest does not hide what one code for all features of x does to the others."""
+    proto, x = average(""), SIZES * noise(seed=1)[:, :40]
+    program = qcompiler.compile(
+        proto, target="reference", calibration=SIZES * noise(seed=0)[:, :40], states="h_out:h_in"
+    )
+    assert worst(proto, program, x) < 0.1
+
+
+def test_two_states_of_one_value_end_apart() -> None:
+    given: dict[str, Any] = {"k": np.float32(0.6), "l": np.float32(0.1), "q": np.float32(0.3)}
+    body = "a = Mul(h_in, k) b = Mul(x, l) c = Mul(g_in, q) d = Add(a, b) h_out = Add(c, d) "
+    inputs = "float[N,4] x, float[N,4] h_in, float[N,4] g_in"
+    proto = model(inputs, body + "g_out = Identity(h_out)", outputs="h_out g_out", **given)
+    x, states = noise(seed=0)[:, :30], ["h_out:h_in", "g_out:g_in"]
+    program = qcompiler.compile(proto, target="reference", calibration=x, states=states)
+    assert len(carried_states(program.graph, program.states)) == 2
+    assert worst(proto, program, x) < 0.1

@@ -51,7 +51,7 @@ def real_network(model: Path, program: Program) -> Graph:
     carried = carried_states(program.graph, program.states)
     for one in carried:
         factor = one.rescaling and one.rescaling.factor
-        found = with_clip(found, one.state, one.coded, factor)
+        found = with_clip(found, one.state, one.coded, factor, program.states)
     limit = _FAN_IN.search(str(manifest.get("pipeline", "")))
     fan_in = int(limit[1]) if limit else 0
     found = FoldLinear(fan_in)(FoldBatchNorm()(found))
