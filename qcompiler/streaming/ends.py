@@ -14,6 +14,8 @@ from qcompiler.passes.folding.neighbours import affine
 from qcompiler.passes.folding.rescaling import rescale, rescale_input
 from qcompiler.passes.quantization.levels import coded_inputs
 
+from .clipped_ends import clip_of_product
+
 _LINEAR = Conv | Dense | Add | Affine | SumPool
 
 
@@ -31,7 +33,7 @@ def with_clip(
     ``states`` have clips of their own.
     """
     alike = _alike(graph, state, states)
-    graph = graph if factor is None else _scaled(graph, state, factor, alike)
+    graph = graph if factor is None else _scaled(graph, state, factor, bounds, alike)
     whole = graph.outputs[graph.output_names.index(state.output)]
     clipped = Value(graph.fresh(f"{whole.name}:state"), whole.type)
     origin = made.origin if (made := graph.producer(whole)) else ()
@@ -62,6 +64,11 @@ def ends_of(graph: Graph, state: State) -> Iterator[str]:
     yield made.operands[0].name if made and isinstance(made.op, Rescale) else output.name
 
 
+def layer_of(graph: Graph, state: State) -> Node | None:
+    """What computes the next state; None if that is an input."""
+    return graph.producer(graph.outputs[graph.output_names.index(state.output)])
+
+
 def _input(graph: Graph, state: State) -> Value:
     return next(value for value in graph.inputs if value.name == state.input)
 
@@ -79,11 +86,12 @@ def _with_outputs(graph: Graph, names: set[str], value: Value) -> tuple[Value, .
     return tuple(value if name in names else output for name, output in both)
 
 
-def _scaled(graph: Graph, state: State, factor: Array, alike: set[str]) -> Graph:
+def _scaled(graph: Graph, state: State, factor: Array, bounds: Range, alike: set[str]) -> Graph:
     """The graph whose state is a factor times as large at both ends.
 
     Layers that read the next state divide its elements in their weights. Functions, which have no
-    weights, read what it was before.
+    weights, read what it was before. A clip is one of the product, within the ``bounds`` of its
+    code, where it can be.
     """
     value, whole = _input(graph, state), graph.outputs[graph.output_names.index(state.output)]
     factors = _of_rank(factor, value.type.shape, whole.type.shape)
@@ -97,8 +105,14 @@ def _scaled(graph: Graph, state: State, factor: Array, alike: set[str]) -> Graph
         if node.result != whole:
             nodes.append(node)
             continue
-        node = replace(node, result=raw) if divides else node
-        nodes += [node, affine(node.result, factors, 0 * factors, scaled, node.origin)]
+        clip = clip_of_product(node, factor, bounds)
+        if clip is None:
+            node = replace(node, result=raw) if divides else node
+            nodes += [node, affine(node.result, factors, 0 * factors, scaled, node.origin)]
+        else:
+            nodes += [] if divides else [node]
+            nodes.append(affine(node.operands[0], factors, 0 * factors, raw, node.origin))
+            nodes.append(Node(clip, (raw,), scaled, node.origin))
         if divides:
             nodes.append(affine(whole, 1 / factors, 0 * factors, back, node.origin))
     others = back if divides else whole

@@ -16,8 +16,9 @@ from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import map_values
 
+from .clipped_ends import reaching
 from .element_scales import costs_nothing, factors_of
-from .ends import can_rescale, ends_of, with_clip
+from .ends import can_rescale, ends_of, layer_of, with_clip
 
 _COARSE = 64  # levels; as two digits they take windows of 8 steps
 _LONGEST = 32  # steps of the window of a digit
@@ -59,6 +60,8 @@ def _with_own(
     begins = state.initial * float(factor.min()), state.initial * float(factor.max())
     ends = min(begins), max(begins)
     bounds = state_range(values * factor, ends, levels, f"state {state}")
+    step = (bounds[1] - bounds[0]) / (levels - 1)
+    factor = reaching(layer_of(graph, state), factor, bounds, step, values)
     return _tied(graph, state, bounds, levels, states, factor)
 
 
