@@ -14,7 +14,7 @@ from qcompiler.passes.folding.neighbours import affine
 from qcompiler.passes.folding.rescaling import rescale, rescale_input
 from qcompiler.passes.quantization.levels import coded_inputs
 
-from .clipped_ends import clip_of_product
+from .clipped_ends import through_clips
 
 _LINEAR = Conv | Dense | Add | Affine | SumPool
 
@@ -105,14 +105,12 @@ def _scaled(graph: Graph, state: State, factor: Array, bounds: Range, alike: set
         if node.result != whole:
             nodes.append(node)
             continue
-        clip = clip_of_product(node, factor, bounds)
-        if clip is None:
+        made = through_clips(graph, node, factors, bounds, scaled, stays=not divides)
+        if made is None:
             node = replace(node, result=raw) if divides else node
             nodes += [node, affine(node.result, factors, 0 * factors, scaled, node.origin)]
         else:
-            nodes += [] if divides else [node]
-            nodes.append(affine(node.operands[0], factors, 0 * factors, raw, node.origin))
-            nodes.append(Node(clip, (raw,), scaled, node.origin))
+            nodes += made if divides else [node, *made]
         if divides:
             nodes.append(affine(whole, 1 / factors, 0 * factors, back, node.origin))
     others = back if divides else whole

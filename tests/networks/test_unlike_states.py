@@ -170,16 +170,19 @@ def test_two_states_of_one_value_end_apart() -> None:
     assert worst(proto, program, x) < 0.1
 
 
-@pytest.mark.parametrize("end", ["Relu(c)", "Clip(c, low, high)", "Clip(c, zero, high)"])
+@pytest.mark.parametrize(
+    "end", ["Relu(c)", "Clip(c, low, high)", "Clip(c, zero, high)", "LeakyRelu(c)", "Add(c, r)"]
+)
 def test_factors_go_through_a_clip(end: str) -> None:
     """The largest element is cut in some frames, the others only at zero, if at all."""
     given: dict[str, Any] = {"k": np.float32(0.5), "l": np.float32(0.5)}
     bounds = {"low": np.float32(-3), "high": np.float32(3), "zero": np.float32(0)}
     given |= {name: one for name, one in bounds.items() if name in end}
-    body = AVERAGE.replace("h_out = Add(a, b)", f"c = Add(a, b) h_out = {end}") + "y = Neg(x)"
+    layer = f"c = Add(a, b) r = Relu(b) h_out = {end}"
+    body = AVERAGE.replace("h_out = Add(a, b)", layer) + "y = Neg(x)"
     proto = model("float[N,4] x, float[N,4] h_in", body, outputs="y h_out", **given)
     program, x = compiled(proto, SIZES), SIZES * noise(seed=1)[:4, :50]
-    assert worst(proto, program, x) < 0.1  # one scale for all loses the smallest: 1
+    assert worst(proto, program, x) < 0.25  # sums read 16 levels; one scale for all errs by 1
     engines = (run_stream(program, (x[:1, :5],), one, count=False) for one in ("fast", "steps"))
     one, other = (found.outputs["h_out"] for found in engines)
     np.testing.assert_array_equal(one, other)
