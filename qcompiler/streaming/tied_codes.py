@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import floor
+from math import floor, isqrt
 
 import numpy as np
 
@@ -20,8 +20,7 @@ from .clipped_ends import reaching
 from .element_scales import costs_nothing, factors_of
 from .ends import can_rescale, ends_of, layer_of, with_clip
 
-_COARSE = 64  # levels; as two digits they take windows of 8 steps
-_LONGEST = 32  # steps of the window of a digit
+_COARSE, _FINE = 64, 256  # levels; as two digits they take windows of 8 and of 16 steps
 _ROOM = 1.25  # beyond what calibration shows: a state that is cut stays wrong for many frames
 _FEW = 16  # t_max below which inputs have windows of 8
 
@@ -68,9 +67,11 @@ def _with_own(
 def state_levels(t_max: int) -> int:
     """Levels of a state: what is lost in a frame would be lost in all that follow.
 
-    As two digits they take windows of ``t_max`` steps, and of 32 at most: more would hardly help.
+    More than ``_FINE`` need weights of more bits: those of a state near a decay of 1 are rounded.
     """
-    return _COARSE if t_max < _FEW else min(t_max, _LONGEST) ** 2
+    if t_max < _FEW:
+        return _COARSE
+    return max(_FINE, (isqrt(t_max - 1) + 1) ** 2)
 
 
 def state_range(seen: Array, initial: Range, levels: int, what: str) -> Range:

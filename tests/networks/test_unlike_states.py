@@ -103,13 +103,6 @@ def test_one_code_where_weights_cannot_make_up_for_more() -> None:
     assert one.rescaling is None
 
 
-def test_levels_grow_with_t_max() -> None:
-    """Of 1,024 levels an average errs by a quarter of what it does of 256, but for weights."""
-    proto, x = average("y = Neg(a)"), noise(seed=1)
-    fine, coarse = (worst(proto, compiled(proto, 1.0, t_max), x) for t_max in (64, 16))
-    assert fine < coarse / 2
-
-
 def test_functions_of_a_state_read_exact_sums() -> None:
     """They have copies of its layer: no population rounds the state in front of them."""
     program = compiled(average("t = Tanh(h_out) y = Neg(t)"), 1.0)
