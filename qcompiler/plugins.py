@@ -46,7 +46,7 @@ def load(group: str, name: str, own: Container[str]) -> Any:
 def working(
     find: Callable[[str], _Found | None],
     names: Iterable[str],
-    tell: Callable[[str], None] = lambda sentence: None,
+    tell: Callable[[str], None],
 ) -> dict[str, _Found]:
     """What is found by each name; of a broken plugin only ``tell`` hears."""
     found: dict[str, _Found] = {}

@@ -32,9 +32,7 @@ class ClipSumBuilder:
         self.node, self.levels = node, levels
         self.nodes: list[Node] = []
 
-    def segments(
-        self, x: Operand, fit: PiecewiseLinear, start: int = 0
-    ) -> tuple[list[Term], float]:
+    def segments(self, x: Operand, fit: PiecewiseLinear, start: int) -> tuple[list[Term], float]:
         """One term per segment and jump of ``fit(x)``, and the value at the knot ``start``.
 
         Segments below that knot are turned around: their clips begin at it.

@@ -120,7 +120,7 @@ def is_small(group: FusionGroup) -> bool:
     return fan_in_of(group) <= FEW_SYNAPSES
 
 
-def most_clips(group: FusionGroup, t_max: int, finer: bool = False) -> int:
+def most_clips(group: FusionGroup, t_max: int, finer: bool) -> int:
     """The most clips for each of which a group is copied, wherever it is.
 
     What is ``finer`` than by default would be lost in the levels of another population.

@@ -33,7 +33,7 @@ class _Fits(NamedTuple):
     layers: bool
 
 
-def inline_sums(graph: Graph, limits: Resolution, fan_in: int = 0, coarse: bool = False) -> Graph:
+def inline_sums(graph: Graph, limits: Resolution, fan_in: int, coarse: bool) -> Graph:
     """Remove the populations of sums whose readers can sum their parts.
 
     Readers sum at most ``fan_in`` elements (0: no limit), and weights hold what they add.

@@ -55,7 +55,7 @@ def _is_shared(graph: Graph, group: FusionGroup) -> bool:
     return all(is_clip(graph, one) and not graph.is_output(one.result) for one in readers)
 
 
-def split_readers(graph: Graph, fan_in: int = 0, most: int = MOST_CLIPS) -> Graph:
+def split_readers(graph: Graph, fan_in: int, most: int = MOST_CLIPS) -> Graph:
     """Distribute a layer over a sum of two clips, one of small fan-in over up to ``most``.
 
     Not if the layer would sum more elements than ``fan_in`` (0: no limit).

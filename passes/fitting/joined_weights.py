@@ -36,11 +36,9 @@ class JoinedWeights:
         for begin in range(0, self.outputs, step):
             yield slice(begin, min(begin + step, self.outputs))
 
-    def joined(
-        self, weights: Sequence[Array], at: slice = slice(None), inputs: slice = slice(None)
-    ) -> Array:
-        """The weights of some outputs and inputs, in double precision."""
-        pieces = [piece.astype(np.float64) for piece, _ in self.pieces(weights, at, inputs)]
+    def joined(self, weights: Sequence[Array], at: slice = slice(None)) -> Array:
+        """The weights of some outputs, in double precision."""
+        pieces = [piece.astype(np.float64) for piece, _ in self.pieces(weights, at, slice(None))]
         return np.concatenate(pieces, axis=2) if len(pieces) > 1 else pieces[0]
 
     def write(

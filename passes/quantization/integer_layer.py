@@ -24,7 +24,7 @@ from .calibrated_bounds import CalibratedBounds
 from .fusion_groups import FusionGroup
 from .membrane_limits import Limits, MembraneLoad, per_slope
 from .real_layer import LinearSynapse, RealLayer
-from .rounding import Rounding, nearest, rounded_layer
+from .rounding import Rounding, rounded_layer
 from .slope_limits import common_slope, cost_of_proof, largest_slopes
 from .slopes import ALIKE_PARTS, FINE_PARTS, best_slopes, ratios_of
 
@@ -69,8 +69,8 @@ def integer_layer_of(
     sources: tuple[Spikes, ...],
     code: Spikes,
     limits: Limits,
-    rounding: Rounding = nearest,
-    observe: Observe | None = None,
+    rounding: Rounding,
+    observe: Observe | None,
 ) -> IntegerLayer:
     """Quantize one fusion group.
 

@@ -120,7 +120,7 @@ def slices_suit(t_max: int, longest: int, most: int = 0) -> bool:
     return few and longest < sum(_digit_levels(t_max, longest, most))
 
 
-def steps_of_pieces(t_max: int, longest: int, most: int = 0) -> int:
+def steps_of_pieces(t_max: int, longest: int, most: int) -> int:
     """Steps from the first to the last spike of what becomes pieces, if these suit it best."""
     if t_max <= longest:
         return t_max

@@ -35,7 +35,7 @@ def largest_slopes(
     Clocks lift neurons of smaller slopes to the common threshold in one step, so the limit of the
     input of one step bounds the slope as well.
     """
-    _check_steepness(ratios, real, limits, group)
+    _check_steepness(ratios, limits, group)
     highest = max(1, min(MAX_SLOPE, MAX_SPAN // (levels + 1), limits.input // levels))
     return best_slopes(ratios, np.clip(np.floor(_room(ratios, limits)), 1, highest))
 
@@ -45,12 +45,10 @@ def check_steepness(
 ) -> None:
     """Raise UnsupportedModel if weights of a group exceed their limit at a slope of 1."""
     ratios = ratios_of(real, sources, code, limits.weight, limits.fine)
-    _check_steepness(ratios, real, limits, group)
+    _check_steepness(ratios, limits, group)
 
 
-def _check_steepness(
-    ratios: list[ScaledWeights], real: RealLayer, limits: Limits, group: FusionGroup
-) -> None:
+def _check_steepness(ratios: list[ScaledWeights], limits: Limits, group: FusionGroup) -> None:
     if (worst := max(r.largest.max() / r.parts for r in ratios)) > limits.weight + 0.5:
         raise UnsupportedModel(
             Diagnostic(

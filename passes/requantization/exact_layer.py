@@ -51,7 +51,7 @@ def exact_layer_of(
     sources: tuple[Spikes, ...],
     code: Spikes,
     limits: Limits,
-    observe: Observe | None = None,
+    observe: Observe | None,
 ) -> ExactLayer | None:
     """The integer layer with the weights of a quantised model.
 

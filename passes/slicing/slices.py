@@ -62,7 +62,7 @@ class SliceRewriter(ReplicaRewriter):
     """Slices of one ``width``, ``count`` of them, from ``low`` on."""
 
     def __init__(
-        self, graph: Graph, group: FusionGroup, width: float, count: int, low: float = 0.0
+        self, graph: Graph, group: FusionGroup, width: float, count: int, low: float
     ) -> None:
         super().__init__(graph, group)
         assert group.clip and isinstance(group.clip.op, Clip)

@@ -39,7 +39,7 @@ def _measured(graph: Graph) -> Measured | None:
 
 
 def histograms_of(
-    graph: Graph, data: Images, names: Collection[str], progress: Progress = None
+    graph: Graph, data: Images, names: Collection[str], progress: Progress
 ) -> dict[str, Histogram]:
     """Histograms of the values of these names; ones that are known are not measured again."""
     known = graph.known(_measured)

@@ -111,7 +111,7 @@ def _magnified(
     scores: OutputError,
     data: str,
     causes: Causes,
-    explained: Explained | None = None,
+    explained: Explained | None,
 ) -> Diagnostic | None:
     """The warning on probabilities with too large an error, or one beyond what levels explain.
 

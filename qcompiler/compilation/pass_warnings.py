@@ -29,9 +29,7 @@ class PassWarnings:
     which tells more. ``most_bits`` are those that weights of the target may have.
     """
 
-    def __init__(
-        self, graph: Graph, watch: Watcher, most_bits: int, looked_up: bool = False
-    ) -> None:
+    def __init__(self, graph: Graph, watch: Watcher, most_bits: int, looked_up: bool) -> None:
         self.before = graph
         self.watch = watch
         self.most_bits = most_bits

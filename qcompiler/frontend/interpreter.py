@@ -43,8 +43,8 @@ class ModelInterpreter:
         self,
         model: Model,
         preprocessing: Preprocessing,
-        allow_products: bool = False,
-        shapes: InputShapes | None = None,
+        allow_products: bool,
+        shapes: InputShapes | None,
     ) -> None:
         self.model = model
         self.shapes = shapes or InputShapes()

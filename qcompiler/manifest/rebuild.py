@@ -80,7 +80,7 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def arguments_of(program: Program, passes: str | Pipeline | None = None) -> dict[str, Any]:
+def arguments_of(program: Program, passes: str | Pipeline | None) -> dict[str, Any]:
     """The arguments of `compile` that built a program; ProgramError if it does not say.
 
     ``passes`` is its pipeline, which must be given if modules are imported for it.

@@ -100,7 +100,7 @@ def check_modules() -> None:
     need(*MODULES)
 
 
-def render(page: Page, template: str = "report.html") -> str:
+def render(page: Page) -> str:
     """The page's HTML."""
     check_modules()
     jinja2 = import_module("jinja2")
@@ -109,7 +109,7 @@ def render(page: Page, template: str = "report.html") -> str:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters |= {"short": _short, "breakable": _breakable, "svg": _Drawer()}
-    text: str = environment.get_template(template).render(page=page)
+    text: str = environment.get_template("report.html").render(page=page)
     return text
 
 

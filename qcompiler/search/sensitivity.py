@@ -7,7 +7,6 @@ up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -33,9 +32,7 @@ _MEMORY, _BYTES = 1 << 31, 40  # of an element of the largest value, while it is
 Images = tuple[Array, ...]
 
 
-def errors(
-    graph: Graph, data: Images, output: Value, progress: Callable[[float], None] | None = None
-) -> Array:
+def errors(graph: Graph, data: Images, output: Value) -> Array:
     """Mean squared error of an output: a row per `spiking_values`, a column per t_max up to `MOST`.
 
     Times are those of spikes, of which digits make many levels. What all elements of an output have
@@ -47,12 +44,10 @@ def errors(
     total = np.zeros((len(spiking_values(graph)), len(LEVELS)))
     rows = {value.name: row for row, value in enumerate(spiking_values(graph))}
     real = RealValues(cut, data, [*codes])
-    for done, value in enumerate(codes):
+    for value in codes:
         rounded = real.outputs_if_rounded(value, codes[value])
         for column, outputs in enumerate(rounded):
             total[rows[value.name], column] = spread(outputs - real.output)
-        if progress:
-            progress((done + 1) / len(codes))
     return np.stack([_interpolated(row) for row in total])
 
 

@@ -39,10 +39,8 @@ class PopulationMapper:
     ``loads`` are those of grids that are known for a population that lies alike.
     """
 
-    def __init__(
-        self, costs: PopulationCosts, axons: Array, chip: Chip, loads: GridLoads | None = None
-    ) -> None:
-        self.loads = {} if loads is None else loads
+    def __init__(self, costs: PopulationCosts, axons: Array, chip: Chip, loads: GridLoads) -> None:
+        self.loads = loads
         self.name, self.extent, self.chip = costs.group.name, costs.extent, chip
         self.costs, self.projections = costs, costs.projections
         own = CoreGrid(*self.extent)

@@ -21,7 +21,7 @@ def with_whole_outputs(graph: Graph, pieces: Mapping[str, Piece]) -> tuple[Graph
     for node in graph.nodes:
         found = _whole_of(node, pieces)
         if found is not None:
-            node = _reading(node, found)
+            node = _reading(node)
             wholes[node.operands[0].name] = Piece.of(found.whole)
         nodes.append(node)
     return replace(graph, nodes=tuple(nodes)), wholes
@@ -43,7 +43,7 @@ def _whole_of(node: Node, pieces: Mapping[str, Piece]) -> Piece | None:
     return first if fits and add_up(each) else None
 
 
-def _reading(node: Node, piece: Piece) -> Node:
+def _reading(node: Node) -> Node:
     assert isinstance(node.op, Decode)
     code, rest = code_of_output(node), node.operands[len(node.op.places) :]
     spikes = Spikes(code.shape, code.t_max, code.scale, code.zero)

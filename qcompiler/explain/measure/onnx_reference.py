@@ -29,14 +29,9 @@ _LARGEST = 1e30  # magnitude of data: squares of errors stay finite in double pr
 _MARKS = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
 
-def run_onnx(
-    model: Path,
-    data: Data,
-    manifest: Mapping[str, Any],
-    progress: Callable[[float], None] | None = None,
-) -> Array:
+def run_onnx(model: Path, data: Data, manifest: Mapping[str, Any]) -> Array:
     """First output of the model for every frame; see `run_outputs`."""
-    return next(iter(run_outputs(model, data, manifest, progress).values()))
+    return next(iter(run_outputs(model, data, manifest).values()))
 
 
 def run_outputs(

@@ -34,7 +34,7 @@ def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
     return first
 
 
-def of_any_batch(node: NodeContext, known: KnownArray, axis: int = 0) -> KnownArray:
+def of_any_batch(node: NodeContext, known: KnownArray, axis: int) -> KnownArray:
     """A constant with an axis of samples, which in a model of open batch size has any length.
 
     Refused if it is of some samples that differ.
