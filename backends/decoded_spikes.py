@@ -10,7 +10,8 @@ from qcompiler.ir.spiking.coding import level_of
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from qcompiler.ir.spiking.senders import start
 
-from .host import Counters, Outcome, decode_outputs, output_nodes, output_steps
+from .counting import output_steps
+from .host import Counters, Outcome, decode_outputs, output_nodes
 
 
 def recorded_names(graph: Graph, record: bool) -> list[str]:

@@ -11,16 +11,10 @@ from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import spiking_nodes
 
+from .counting import coded_values, output_steps, saturated_inputs
 from .energy.activity import count_levels
 from .energy.wiring import wiring_of
-from .host import (
-    Counters,
-    HostTail,
-    Outcome,
-    coded_values,
-    output_steps,
-    saturated_inputs,
-)
+from .host import Counters, HostTail, Outcome
 
 
 class Simulation(NamedTuple):

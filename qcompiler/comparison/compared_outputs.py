@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,16 +10,16 @@ from qcompiler.backends.host import Counters, Measured
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.program.stream import run_stream
 from qcompiler.ir import Graph, Value
-from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Softmax, TopK
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_graph import write_tensor_level
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.memory import give_back
 from qcompiler.ir.types import size
-from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import size_of
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
+
+from .in_front_of_host import comparable, is_computed, is_softmax
 
 _FEWEST, _MOST = 64, 256  # frames
 _PRODUCTS = 1e9  # of all frames together, unless these are the fewest
@@ -75,13 +74,13 @@ def compared_outputs(
     by_name = dict(zip(graph.output_names, graph.outputs, strict=True))
     whole = [by_name[name] for name in program.graph.output_names]
     ends = zip(whole, program.graph.outputs, strict=True)
-    theirs, ours = zip(*(_comparable(graph, program.graph, *pair) for pair in ends), strict=True)
+    theirs, ours = zip(*(comparable(graph, program.graph, *pair) for pair in ends), strict=True)
     made = write_tensor_level(OnnxWriter(), graph).keys()
     names = program.graph.output_names
     alike = {
         one.name: at  # a label and its probabilities are made of one value
         for at, (one, other) in enumerate(zip(ours, theirs, strict=True))
-        if one.type.shape == other.type.shape and other.name in made and _is_computed(graph, other)
+        if one.type.shape == other.type.shape and other.name in made and is_computed(graph, other)
     }
     same = sorted(alike.values())
     read = {one.name: one for one in (*program.graph.outputs, *(ours[at] for at in same))}
@@ -89,7 +88,7 @@ def compared_outputs(
     likely = {
         one.name: at
         for at, one in enumerate(ours)
-        if one.name in alike and _is_softmax(graph, whole[at], theirs[at])
+        if one.name in alike and is_softmax(graph, whole[at], theirs[at])
     }
     wanted = [*(theirs[at] for at in same), *(whole[at] for at in likely.values())]
     real = values(graph, data, list(dict.fromkeys(value.name for value in wanted)))
@@ -145,67 +144,3 @@ def spread_frames(graph: Graph, given: int, most: int = _MOST) -> Array:
     golden = (np.sqrt(5) - 1) / 2
     places: Array = np.unique((np.arange(count) * golden % 1 * given).astype(int))
     return places
-
-
-def _comparable(real: Graph, spiking: Graph, theirs: Value, ours: Value) -> tuple[Value, Value]:
-    """The values of an output to compare: in front of the host, if both graphs leave it to that.
-
-    A program may leave more to the host than the model's graph says: the softmax of two classes.
-    """
-    before = _in_front_of_host(real, theirs), _in_front_of_host(spiking, ours)
-    if not any(isinstance(op, Softmax) for op in _on_host(real, theirs)):
-        before = before[0], _in_front_of_host(spiking, ours, Softmax)
-    both = before[0].name != theirs.name and before[1].name != ours.name
-    return before if both else (theirs, ours)
-
-
-def _is_computed(graph: Graph, value: Value) -> bool:
-    """Whether a value comes from layers, without indices and constants of the host."""
-    node = graph.producer(value)
-    if node is None or isinstance(node.op, ArgMax | Fill | Lookup):
-        return node is None
-    if isinstance(node.op, TopK) and node.op.indices:
-        return False
-    if not isinstance(node.op, Concat | Softmax | TopK | View):
-        return True
-    sources = (operand for operand in node.operands if isinstance(operand, Value))
-    return all(_is_computed(graph, source) for source in sources)
-
-
-def _in_front_of_host(graph: Graph, value: Value, kept: type | None = None) -> Value:
-    """What the first operation of the host in front of an output reads; or the output.
-
-    The host's operations in front of one of a ``kept`` kind, and that itself, count as computed.
-    """
-    found = value
-    for at in _chain(graph, value):
-        node = graph.producer(at)
-        if node is not None and isinstance(node.op, OnHost):
-            if kept is not None and isinstance(node.op, kept):
-                break
-            (found,) = (o for o in node.operands[:1] if isinstance(o, Value))
-    return found
-
-
-def _on_host(graph: Graph, value: Value) -> Iterator[object]:
-    """What the host computes of a value in front of an output, from the output back."""
-    made = (graph.producer(at) for at in _chain(graph, value))
-    return (node.op for node in made if node is not None)
-
-
-def _is_softmax(graph: Graph, value: Value, scores: Value) -> bool:
-    """Whether an output holds the probabilities that softmaxes of the host make of its scores."""
-    chain = list(_chain(graph, value))
-    nodes = [graph.producer(one) for one in chain[: chain.index(scores)]]
-    return bool(nodes) and all(node and isinstance(node.op, Softmax | View) for node in nodes)
-
-
-def _chain(graph: Graph, value: Value) -> Iterator[Value]:
-    while True:
-        yield value
-        node = graph.producer(value)
-        if node is None or not isinstance(node.op, OnHost | View):
-            return
-        operand = node.operands[0]
-        assert isinstance(operand, Value)
-        value = operand

@@ -21,7 +21,8 @@ import numpy as np
 
 from qcompiler.backends.program.program import Program
 from qcompiler.data import Data, Frames
-from qcompiler.explain.measure.onnx_reference import Reference, run_outputs
+from qcompiler.explain.measure.onnx_reference import run_outputs
+from qcompiler.explain.measure.reference import Reference
 from qcompiler.ir import CompileError
 from qcompiler.ir.kernels import Array
 

@@ -20,17 +20,10 @@ import numpy as np
 import onnxruntime
 
 from qcompiler.backends.backend import Progress
+from qcompiler.backends.counting import coded_values, output_steps, saturated_inputs
 from qcompiler.backends.energy.activity import activity_of
 from qcompiler.backends.energy.wiring import Wiring, wiring_of
-from qcompiler.backends.host import (
-    Counters,
-    HostTail,
-    Outcome,
-    coded_values,
-    output_nodes,
-    output_steps,
-    saturated_inputs,
-)
+from qcompiler.backends.host import Counters, HostTail, Outcome, output_nodes
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode

@@ -15,7 +15,8 @@ from qcompiler.backends.program.stream import run_stream as run_states
 from qcompiler.cli.data_options import data_set
 from qcompiler.cli.options import on_cluster
 from qcompiler.data.streamed_run import StreamedRun, run_stream
-from qcompiler.explain.measure.onnx_reference import Reference, run_sequences
+from qcompiler.explain.measure.onnx_reference import run_sequences
+from qcompiler.explain.measure.reference import Reference
 from qcompiler.ir import DataError, ProgramError, Tensor
 from qcompiler.ir.kernels import Array
 from qcompiler.streaming.sequences import Sequences, read_sequences

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qcompiler.data import Array, Data
-from qcompiler.explain.measure.onnx_reference import Reference
+from qcompiler.explain.measure.reference import Reference
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import InvalidModel
 
