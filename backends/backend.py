@@ -61,14 +61,14 @@ class Backend:
     """A target: the passes that lower a network to it, and what the result must satisfy.
 
     ``pipeline`` is text for `Pipeline.parse`; ``requires`` is checked on the final graph. ``emit``
-    writes additional files into the directory of a program that is being saved; ``ready`` raises
-    ProgramError before anything is compiled if a package is missing that it needs. It is not called
-    for a network whose inputs the host looks up in tables, unless the target ``emits_spikes`` only,
-    and no reader of raw data. ``chip``, if there is one, is what the report maps the network onto.
-    ``engines`` run programs of this target; those of the built-in targets run programs of every
-    target, if they fit. Weights have up to ``most_weight_bits`` bits by default, and those of a
-    chip no more. ``energy`` is the model by which the report estimates energy and time, unless
-    another is asked for.
+    writes additional files into the directory of a program that is being saved, but not for a
+    network whose inputs the host looks up in tables, unless the target ``emits_spikes`` only, and
+    no reader of raw data. ``ready`` raises ProgramError if a package is missing that ``emit``
+    needs: `qcompile` calls it before it compiles anything. ``chip``, if there is one, is what the
+    report maps the network onto. ``engines`` run programs of this target; those of the built-in
+    targets run programs of every target, if they fit. Weights have up to ``most_weight_bits`` bits
+    by default, and those of a chip no more. ``energy`` is the model by which the report estimates
+    energy and time, unless another is asked for.
     """
 
     name: str

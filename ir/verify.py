@@ -26,17 +26,18 @@ class Invariant:
 
 
 def verify(graph: Graph, *invariants: Invariant) -> None:
-    """Check that a graph is well formed and has these invariants; InvalidGraph lists all faults."""
+    """Check that a graph is well formed and has these invariants.
+
+    InvalidGraph lists all faults of the first that does not hold. PipelineError for the check of a
+    user that fails.
+    """
     check_graph(graph)
     raise_if_any(well_formed(graph), InvalidGraph)
     verify_invariants(graph, *invariants)
 
 
 def verify_invariants(graph: Graph, *invariants: Invariant) -> None:
-    """Check that a well-formed graph has these invariants; InvalidGraph lists all faults.
-
-    PipelineError for the check of a user that fails.
-    """
+    """Check that a well-formed graph has these invariants; raises as `verify` does."""
     for invariant in invariants:
         with blamed(invariant.check, f"the check of {invariant.name}"):
             found = tuple(invariant.check(graph))

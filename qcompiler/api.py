@@ -71,7 +71,6 @@ def compile(
       one number, or one per channel.
     - ``input_shapes`` states the axes of inputs that the model leaves open, by input name: lengths,
       and a name or None for the batch axis if it stays open, as in ``{"x": (None, 3, 224, 224)}``.
-
     - ``states`` names outputs that are inputs of the next frame, as ``"h_out:h_in"``, or
       ``"h_out:h_in=0.5"`` if the first is not 0; ``"auto"`` finds them by their names. The
       calibration data are sequences then, ``frames x shape`` or ``sequences x frames x shape``,

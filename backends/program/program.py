@@ -117,9 +117,9 @@ class Program(DescribedProgram):
     ) -> Measured:
         """Run a data set in batches that fit into memory; return all outputs and the counters.
 
-        ``inputs`` are as for `run`; errors number their frames from the ``first``. ``progress``
-        receives the number of frames that are done. The spikes that an engine does not count the
-        fast engine counts: they are the same.
+        ``inputs`` and errors are as for `run`; errors number frames from the ``first``.
+        ``progress`` receives the number of frames that are done. The spikes that an engine does not
+        count the fast engine counts: they are the same.
         """
         return self._runs.measure(inputs, engine, count, progress, first)
 

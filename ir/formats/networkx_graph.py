@@ -15,7 +15,8 @@ def to_networkx(graph: Graph) -> networkx.DiGraph[Any]:
 
     A node of the result is the name of a value; its attributes are ``op`` (mnemonic, or
     ``input``), ``type`` and ``origin`` (names of ONNX nodes). An edge carries ``operand``, the
-    position at which its source is read. Constants are left out.
+    position at which its source is read. Constants are left out. InvalidGraph for what is no
+    graph.
     """
     import networkx
 

@@ -25,8 +25,8 @@ def rewrite(graph: Graph, *rules: Rule) -> Graph:
     of the same name with another range; or another value for its readers; or None for no match.
     Rules must terminate, and must depend on nothing but the node and what they ask the graph: a
     node where none has matched is visited again only when one of these answers may have changed.
-    Raises PipelineError for a rule that does not terminate, TypeError or ValueError for one that
-    returns something else.
+    Raises InvalidGraph for what is no graph, PipelineError for a rule that does not terminate,
+    TypeError or ValueError for one that returns something else.
     """
     check_graph(graph)
     draft, left = Draft(graph), _CHANGES * (1 + len(graph.nodes))
@@ -80,7 +80,7 @@ def _endless(node: Node) -> PipelineError:
 
 
 def substitute(graph: Graph, names: dict[str, Value]) -> Graph:
-    """Replace values, given by name, in all their readers."""
+    """Replace values, given by name, in all their readers; InvalidGraph for what is no graph."""
     check_graph(graph)
 
     def change(value: Value) -> Value:
@@ -97,7 +97,7 @@ def substitute(graph: Graph, names: dict[str, Value]) -> Graph:
 
 
 def drop_dead(graph: Graph) -> Graph:
-    """Drop the nodes that no output needs."""
+    """Drop the nodes that no output needs; InvalidGraph for what is no graph."""
     check_graph(graph)
     alive = {value.name for value in graph.outputs}
     kept: list[Node] = []
