@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 
 from qcompiler.ir.ann.linear import conv_shape
 from qcompiler.ir.ops import Op, Sliding, expect, expect_broadcast, expect_spikes
-from qcompiler.ir.types import Current, Tick, Type
+from qcompiler.ir.types import Current, Spikes, Tick, Type
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,7 @@ class Convolve(Sliding):
 
     def infer(self, *operands: Type) -> Current:
         """Spikes and weight to a current."""
-        expect(2, operands)
-        _expect_delay(self.delay)
-        shape = expect_spikes(operands[0]).shape
+        shape = _sending(operands, self.delay).shape
         return Current(conv_shape(self, shape, operands[1].shape, self.groups))
 
 
@@ -36,9 +34,7 @@ class Connect(Op):
 
     def infer(self, *operands: Type) -> Current:
         """Spikes and weight to a current."""
-        expect(2, operands)
-        _expect_delay(self.delay)
-        shape, weight = expect_spikes(operands[0]).shape, operands[1].shape
+        shape, weight = _sending(operands, self.delay).shape, operands[1].shape
         if len(weight) != 2 or weight[1] != prod(shape):
             raise ValueError(f"weight {weight} does not fit {shape}")
         return Current(weight[:1])
@@ -53,16 +49,17 @@ class Relay(Op):
 
     def infer(self, *operands: Type) -> Current:
         """Spikes and weight to a current."""
-        expect(2, operands)
-        _expect_delay(self.delay)
-        shape = expect_spikes(operands[0]).shape
+        shape = _sending(operands, self.delay).shape
         expect_broadcast(operands[1].shape, shape, "weight")
         return Current(shape)
 
 
-def _expect_delay(delay: int) -> None:
+def _sending(operands: tuple[Type, ...], delay: int) -> Spikes:
+    """The spikes that a synapse reads, with a weight; ValueError also for a delay below 0."""
+    expect(2, operands)
     if delay < 0:
         raise ValueError(f"delay must be at least 0, not {delay}")
+    return expect_spikes(operands[0])
 
 
 Synapse: TypeAlias = Convolve | Connect | Relay

@@ -10,7 +10,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Role, Window
 
 from .code import Code, Fault, Neurons
-from .dynamics import Extremes
+from .dynamics import Extremes, even, farthest
 
 _COARSE = 256  # unit of weights beyond 8 bits
 _ONE_SYNAPSE = 127 * _COARSE  # largest weight of a single coarse synapse
@@ -79,14 +79,14 @@ class Burst(Code):
         """See the class."""
         drive, bias, slope, *_ = neurons
         threshold, waited = self.threshold(neurons), slope * neurons.integration
-        hold = -_even(waited + drive.bounds.highest - threshold)
+        hold = -even(waited + drive.bounds.highest - threshold)
         return {
             "hold": hold,
             "bias": bias,
             "align": threshold + 1 - slope * neurons.t_max - waited,
             "release": -hold,
             "stop": -_again(threshold) + 0 * slope,
-            "idle": -_even(slope * (neurons.idle + 2) - threshold),
+            "idle": -even(slope * (neurons.idle + 2) - threshold),
         }
 
     def arrival_step(self, role: Role, window: Window) -> int:
@@ -131,9 +131,9 @@ class Burst(Code):
         bounds, zero = drive.bounds, 0 * drive.net
         ends = (*window, window.close + 1)
         first, read, stop, idle = (lines.get(at, zero) for at in ends)
-        given = _farthest(bounds.weakest, bounds.strongest)
-        given = np.maximum(given, _farthest(first + bounds.weakest, first + bounds.strongest))
-        given = np.maximum(given, _farthest(read, stop, own, own + stop, idle))
+        given = farthest(bounds.weakest, bounds.strongest)
+        given = np.maximum(given, farthest(first + bounds.weakest, first + bounds.strongest))
+        given = np.maximum(given, farthest(read, stop, own, own + stop, idle))
         low = np.minimum(first + bounds.lowest, first + bounds.final + read)
         lowest = low + np.minimum(stop, 0) + np.minimum(idle, 0)
         return Extremes(given, given, np.minimum(lowest + 0 * slope, 0))
@@ -142,16 +142,3 @@ class Burst(Code):
 def _again(threshold: int) -> int:
     """The weight K by which a neuron makes itself spike again: above the threshold."""
     return _COARSE * -(-(threshold + 1) // _COARSE)
-
-
-def _even(needed: Array) -> Array:
-    """Round up to an even number, at least 0."""
-    found: Array = 2 * np.ceil(np.maximum(needed, 0) / 2)
-    return found
-
-
-def _farthest(*arrays: Array) -> Array:
-    found = np.abs(arrays[0])
-    for array in arrays[1:]:
-        found = np.maximum(found, np.abs(array))
-    return found

@@ -51,7 +51,7 @@ def clock_weights(
         readout = D                        release = -hold
     """
     align = threshold + 1 - slope * t_max
-    hold = _even(drive.bounds.highest + bias + align - threshold)
+    hold = even(drive.bounds.highest + bias + align - threshold)
     return {
         "bias": bias,
         "align": align,
@@ -64,10 +64,10 @@ def clock_weights(
 
 
 def _force(drive: Drive, bias: Array) -> Array:
-    return _even(-drive.bounds.final - bias)
+    return even(-drive.bounds.final - bias)
 
 
-def _even(needed: Array) -> Array:
+def even(needed: Array) -> Array:
     """Round up to an even number, at least 0: some chips add even weights only."""
     result: Array = 2 * np.ceil(np.maximum(needed, 0) / 2)
     return result
@@ -138,13 +138,13 @@ class Dynamics:
                 fall, rise = drive.net - bounds.most, drive.net - bounds.least
             else:
                 fall, below = -inhibition, inhibition
-            given = _farthest(given, line + fall, line + rise)
+            given = farthest(given, line + fall, line + rise)
             if following > step + 1:
-                given = _farthest(given, fall, rise)
+                given = farthest(given, fall, rise)
             steady = steady + line
             if step == window.read:  # every input has come
                 steady = steady + drive.net
-            current = _farthest(current, steady - below, steady + above)
+            current = farthest(current, steady - below, steady + above)
             first, depth = depth + steady, depth + (following - step) * steady
             if step <= window.close:
                 last = depth if following <= window.close + 1 else first
@@ -152,7 +152,8 @@ class Dynamics:
         return Extremes(given, current, deepest)
 
 
-def _farthest(*arrays: Array) -> Array:
+def farthest(*arrays: Array) -> Array:
+    """The largest magnitude of several arrays, element by element."""
     found = np.abs(arrays[0])
     for array in arrays[1:]:
         found = np.maximum(found, np.abs(array))
