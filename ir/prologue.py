@@ -6,6 +6,7 @@ network, whose inputs are what the prologue gives. Both are saved as one graph.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -75,6 +76,35 @@ def run_prologue(prologue: Graph, *inputs: Array, first: int = 0) -> tuple[Array
         except DataError as error:
             raise DataError(_told(prologue, node, given, first)) from error
     return tuple(known[value.name] for value in prologue.outputs)
+
+
+def run_on_sequences(
+    prologue: Graph, names: Sequence[str], arrays: Sequence[Array]
+) -> Iterator[dict[str, Array]]:
+    """What the network reads of each sequence, ``frames x shape`` by name; DataError names it, too.
+
+    The ``arrays`` are ``sequences x frames x shape``. Inputs that have none are states, which the
+    network alone reads.
+    """
+    inputs = {value.name: value for value in prologue.inputs}
+    states = {value for value in prologue.inputs if value.name not in names}
+    outputs = tuple(value for value in prologue.outputs if value not in states)
+    given = tuple(inputs[name] for name in names)
+    whole = Graph(prologue.name, given, prologue.nodes, outputs)
+    for number, sequence in enumerate(zip(*arrays, strict=True)):
+        try:
+            found = run_prologue(whole, *sequence)
+        except DataError as error:
+            told = error.diagnostics
+            where = f"sequence {number}: "
+            raise DataError(*(replace(one, message=where + one.message) for one in told)) from error
+        yield dict(zip((value.name for value in outputs), found, strict=True))
+
+
+def read_in_front(prologue: Graph | None) -> set[str]:
+    """The names of what the host reads in front of the network."""
+    nodes = () if prologue is None else prologue.nodes
+    return {o.name for node in nodes for o in node.operands if isinstance(o, Value)}
 
 
 def _told(prologue: Graph, node: Node, given: list[Array], first: int) -> Diagnostic:

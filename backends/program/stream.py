@@ -11,6 +11,7 @@ import numpy as np
 from qcompiler.backends.host import Counters, Measured
 from qcompiler.ir import CompileWarning, DataError, Diagnostic, Graph, ProgramError, Value
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.prologue import run_on_sequences
 
 from .given_arrays import arrays_of
 from .input_batches import check_lengths, holds_frames
@@ -26,6 +27,10 @@ class Runs(Protocol):
         """The network."""
 
     @property
+    def inputs(self) -> tuple[Value, ...]:
+        """What the data are for: those of the network, or of what the host computes in front."""
+
+    @property
     def states(self) -> tuple[State, ...]:
         """The outputs that are inputs of the next frame."""
 
@@ -36,6 +41,10 @@ class Runs(Protocol):
     @property
     def returned(self) -> tuple[str, ...]:
         """The outputs that a step returns."""
+
+    @property
+    def prologue(self) -> Graph | None:
+        """What the host computes in front of the network."""
 
     def measure(self, *inputs: Array, engine: str, count: bool) -> Measured:
         """Run a batch of frames."""
@@ -63,10 +72,15 @@ class Stream:
         if not self._states:
             raise ProgramError('the program has no states: compile the model with states="OUT:IN"')
         carried = {one.state.input for one in self._states}
-        self._inputs = [value for value in program.graph.inputs if value.name not in carried]
+        self._inputs = [value for value in program.inputs if value.name not in carried]
         self._returned = program.returned
         self.counters = Counters()
         self._levels: dict[str, Array] = {}
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The inputs that are no states, of which each step takes a frame."""
+        return tuple(value.name for value in self._inputs)
 
     @property
     def levels(self) -> Mapping[str, Array]:
@@ -116,7 +130,7 @@ class Stream:
         sequences = len(given[0]) if given else 1
         known = {v.name: array for v, array in zip(self._inputs, given, strict=True)}
         known |= {one.state.input: self._before(one, sequences) for one in self._states}
-        arrays = (known[value.name] for value in self.program.graph.inputs)
+        arrays = (known[value.name] for value in self.program.inputs)
         measured = self.program.measure(*arrays, engine=self._engine, count=self._count)
         for one in self._states:
             now = one.levels(measured.outputs[one.state.output])
@@ -127,8 +141,7 @@ class Stream:
         return measured
 
     def _given(self, frames: tuple[Any, ...]) -> tuple[Array, ...]:
-        names = [value.name for value in self._inputs]
-        return arrays_of(frames, names, self.program.unread_inputs)
+        return arrays_of(frames, self.reads, self.program.unread_inputs)
 
     def _are_single(self, given: tuple[Array, ...]) -> bool:
         """Whether there is one frame of one sequence for each input."""
@@ -172,6 +185,9 @@ def run_stream(
     ``(sequences * frames) x shape``, sequence by sequence.
     """
     stream = Stream(program, engine, count, tell)
+    if program.prologue is not None:
+        for _ in run_on_sequences(program.prologue, stream.reads, sequences):
+            pass  # the data are indices, or an error tells which are none before any frame runs
     if begin is not None:
         stream.begin(begin)
     total, frames = sequences[0].shape[:2]

@@ -12,13 +12,18 @@ from qcompiler import data
 from qcompiler.backends.program.states import State
 from qcompiler.data import Data
 from qcompiler.data.reading import inputs_of
-from qcompiler.ir import DataError, Graph, PipelineError
-from qcompiler.ir.prologue import run_prologue
-from qcompiler.streaming.calibration import NO_PROLOGUE, NO_SEARCH, NO_SEQUENCES, with_states
+from qcompiler.ir import DataError, Diagnostic, Graph, PipelineError
+from qcompiler.ir.prologue import joined, read_in_front, run_prologue
+from qcompiler.streaming.calibration import NO_SEARCH, NO_SEQUENCES, with_states
 from qcompiler.streaming.pairs import proposed, states_of
+from qcompiler.streaming.sequences import read_sequences
 
 from .network import Network
 from .options import Options
+
+_HOST_STATE = (
+    "give places, counts and other integers as data of each frame, and compare states by < or >"
+)
 
 
 @dataclass(frozen=True)
@@ -39,16 +44,12 @@ class Samples:
 
 def read_samples(network: Network, options: Options) -> Samples:
     """Read the calibration data, if there are any; DataError for data that do not fit."""
-    states = states_of(network.graph, options.states) if options.states else ()
+    whole = joined(network.prologue, network.graph)
+    states = states_of(whole, options.states) if options.states else ()
     _check_states(states, network, options)
     source = options.calibration
     if states:
-        known = network.graph, states, source, network.t_max, options.progress
-        with _states_proposed(network.graph, states):
-            given, graph, alike, sequences = with_states(*known, network.imported.unread)
-        given = _widened(given)
-        coded = _saturated(given, graph, network)
-        return Samples(graph, states, given, coded, sequences, alike)
+        return _of_sequences(network, whole, states, options)
     if source is None:
         return Samples(network.graph)
     inputs = inputs_of(network.imported.graph)
@@ -58,6 +59,19 @@ def read_samples(network: Network, options: Options) -> Samples:
     if network.prologue is not None:
         coded = replace(given, arrays=run_prologue(network.prologue, *given.arrays))
     return Samples(network.graph, (), given, _saturated(coded, network.graph, network))
+
+
+def _of_sequences(
+    network: Network, whole: Graph, states: tuple[State, ...], options: Options
+) -> Samples:
+    """The same for a network with states, which the host does not read in front of it."""
+    with _states_proposed(network.graph, states):
+        found = read_sequences(options.calibration, whole, states, network.imported.unread)
+    known = network.graph, states, found.behind(network.prologue), network.t_max
+    coded, graph, alike = with_states(*known, options.progress)
+    given = _widened(found.as_data(whole, coded))
+    coded = _saturated(_widened(coded), graph, network)
+    return Samples(graph, states, given, coded, len(found), alike)
 
 
 @contextmanager
@@ -102,5 +116,7 @@ def _check_states(states: tuple[State, ...], network: Network, options: Options)
         return
     if options.calibration is None or options.budget is not None:
         raise PipelineError(NO_SEQUENCES if options.calibration is None else NO_SEARCH)
-    if network.prologue is not None:
-        raise PipelineError(NO_PROLOGUE)
+    known = {value.name for value in network.graph.inputs} - read_in_front(network.prologue)
+    if state := next((state for state in states if state.input not in known), None):
+        message = f"state {state}: {state.input} is not read by the network, but by the host"
+        raise PipelineError(Diagnostic(message, help=_HOST_STATE))

@@ -13,6 +13,7 @@ from qcompiler.backends.program.states import State
 from qcompiler.data import Data
 from qcompiler.ir import DataError, Graph
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.prologue import run_on_sequences
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,29 @@ class Sequences:
             for name in names
         )
         return Data(tuple(arrays), self.labels, names)
+
+    def behind(self, prologue: Graph | None) -> Sequences:
+        """The same as the network reads them, behind what the host computes in front of it.
+
+        Raises DataError for what are no indices.
+        """
+        if prologue is None:
+            return self
+        parts = list(run_on_sequences(prologue, self.names, self.arrays))
+        names = parts[0].keys()
+        arrays = (np.stack([part[name] for part in parts]) for name in names)
+        return Sequences(tuple(arrays), self.labels, tuple(names))
+
+    def as_data(self, whole: Graph, coded: Data) -> Data:
+        """All frames as the inputs of the model take them, of those that its network reads.
+
+        These are ``coded``, and hold the states.
+        """
+        frames = (array.reshape(-1, *array.shape[2:]) for array in self.arrays)
+        known = dict(zip(coded.names, coded.arrays, strict=True))
+        known |= dict(zip(self.names, frames, strict=True))
+        names = tuple(value.name for value in whole.inputs)
+        return Data(tuple(known[name] for name in names), self.labels, names)
 
     def as_frames(
         self, graph: Graph, states: Sequence[State], outputs: Mapping[str, Array]

@@ -8,6 +8,7 @@ from qcompiler import api, data
 from qcompiler.backends.program.program import Program
 from qcompiler.cli.data_options import calibration
 from qcompiler.frontend.import_model import Preprocessing, import_model
+from qcompiler.ir.prologue import split_prologue
 from qcompiler.streaming.rollout import rollout
 from qcompiler.streaming.sequences import read_sequences
 
@@ -22,4 +23,7 @@ def calibration_frames(given: argparse.Namespace, program: Program) -> data.Data
     before = Preprocessing(**program.manifest["preprocessing"])
     graph = import_model(given.model, before, True, dict(given.input_shape)).graph
     found = read_sequences(source, graph, states, program.unread_inputs)
-    return data.Data(rollout(graph, states, found), found.labels)
+    prologue, network = split_prologue(graph)
+    names = tuple(value.name for value in network.inputs)
+    arrays = rollout(network, states, found.behind(prologue))
+    return found.as_data(graph, data.Data(arrays, found.labels, names))

@@ -12,10 +12,17 @@ from typing import Any
 from qcompiler import api, data, registry
 from qcompiler.cli.data_options import calibration
 from qcompiler.compilation.core_limits import exceeded_core_limits
-from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_model, import_model
+from qcompiler.frontend.import_model import (
+    Imported,
+    NodeOutcome,
+    Preprocessing,
+    check_model,
+    import_model,
+)
 from qcompiler.frontend.importers.table import UNROLLED
 from qcompiler.ir import Diagnostic, Graph, size
 from qcompiler.ir.ann import Concat, MaxPool
+from qcompiler.ir.kernels import Array
 from qcompiler.ir.prologue import run_prologue, split_prologue
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
@@ -23,8 +30,9 @@ from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.tensor.fold_linear import FoldLinear
 from qcompiler.size_limits import costly_products, least_neurons
-from qcompiler.streaming.calibration import with_states
 from qcompiler.streaming.pairs import states_of
+from qcompiler.streaming.rollout import rollout
+from qcompiler.streaming.sequences import read_sequences
 from qcompiler.terminal.console import print_table, screen
 
 from .lowering_costs import estimated_costs, fitted_costs, unrolled_cells
@@ -49,8 +57,8 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
     lowered: dict[str, str] = {}
     total = 0
     if not any(outcome.kind == "refused" for outcome in outcomes):
-        whole = import_model(*read).graph
-        _, graph = split_prologue(whole)
+        whole = import_model(*read)
+        _, graph = split_prologue(whole.graph)
         steps = api.pipeline(given.target, given.passes, _options(whole, given))
         folded = _folded(graph, steps)
         costly = () if given.allow_products else costly_products(graph, _times(given))
@@ -100,7 +108,7 @@ def _times(given: argparse.Namespace) -> int:
     return int(given.t_max or api.DEFAULT_T_MAX)
 
 
-def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
+def _options(whole: Imported, given: argparse.Namespace) -> dict[str, Any]:
     """The options of passes that decide which populations there are."""
     high = api.assumed_high(given.mean_values, given.scale_values)
     times = _times(given)
@@ -110,15 +118,20 @@ def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
     found["weight_bits"] = given.weight_bits or backend.weight_bits(times)
     found |= {"low": 0.0, "high": high}
     if given.calibration is not None:
-        if given.state:
-            carried = states_of(graph, given.state)
-            read, *_ = with_states(graph, carried, calibration(given), times)
-        else:
-            read = data.read(calibration(given), api.inputs_of(graph), given.layout)
-        prologue, _ = split_prologue(graph)
-        arrays = read.arrays if prologue is None else run_prologue(prologue, *read.arrays)
-        found |= {"calibration": arrays, "effort": given.effort}
+        found |= {"calibration": _calibration(whole, given), "effort": given.effort}
     return found
+
+
+def _calibration(whole: Imported, given: argparse.Namespace) -> tuple[Array, ...]:
+    """What the network reads of the calibration data."""
+    prologue, network = split_prologue(whole.graph)
+    if given.state:
+        states = states_of(whole.graph, given.state)
+        read = read_sequences(calibration(given), whole.graph, states, whole.unread)
+        return rollout(network, states, read.behind(prologue))
+    inputs = api.inputs_of(whole.graph)
+    found = data.read(calibration(given), inputs, given.layout, unread=whole.unread)
+    return found.arrays if prologue is None else run_prologue(prologue, *found.arrays)
 
 
 def _folded(graph: Graph, steps: Pipeline) -> Graph:

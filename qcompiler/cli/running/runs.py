@@ -46,9 +46,8 @@ def run_program(program: Program, given: argparse.Namespace) -> Run:
         raise ProgramError(
             f"{given.program} has no states to stream: compile the model with --state OUT:IN"
         )
-    found = read_sequences(data_set(given.data, given), program.graph, program.states).head(
-        given.limit
-    )
+    whole = program.prologue or program.graph
+    found = read_sequences(data_set(given.data, given), whole, program.states).head(given.limit)
     _check_labels(program, program.returned[0], found.labels)
     return _sequences(program, given, found)
 
@@ -114,7 +113,7 @@ def _sequences(program: Program, given: argparse.Namespace, found: Sequences) ->
             lambda frames: bar(frames / total),
             tell=lambda finding: warn(finding.text),
         )
-    graph, states = program.graph, program.states
+    graph, states = program.prologue or program.graph, program.states
     outputs: Mapping[str, Array] = {
         name: array.reshape(count, found.frames, *array.shape[1:])
         for name, array in measured.outputs.items()

@@ -11,7 +11,7 @@ from onnx import TensorProto
 
 from qcompiler.ir import Node, Tensor, Value
 from qcompiler.ir.ann import Concat, Feed
-from qcompiler.ir.view import View
+from qcompiler.ir.view import Reshape, View
 
 from .constant_folding import KnownArray
 from .scope import AbstractValue, Scope
@@ -126,9 +126,19 @@ def _fed(scope: Scope, value: Value, made: Node) -> Value:
         found = scope.builder.add(made.op, *operands, name=name, origin=made.origin)
     else:
         like = _FLAG if kind == TensorProto.BOOL else None
-        found = scope.builder.add(Feed(), value, name=name, origin=made.origin, like=like)
+        found = _input(scope, value, made.origin, like)
     if kind is not None:
         scope.kinds[found.name] = kind
     if value.name in scope.batch_axis:
         scope.batch_axis[found.name] = scope.batch_axis[value.name]
     return found
+
+
+def _input(scope: Scope, value: Value, origin: tuple[str, ...], like: Tensor | None) -> Value:
+    """An input of the network that the host computes; one number is a vector of one on the way."""
+    add, name = scope.builder.add, f"{value.name}.fed"
+    if value.type.shape:
+        return add(Feed(), value, name=name, origin=origin, like=like)
+    vector = add(Reshape((1,)), value, name=f"{value.name}.vector", origin=origin)
+    found = add(Feed(), vector, name=name, origin=origin, like=like)
+    return add(Reshape(()), found, name=f"{name}.number", origin=origin)
