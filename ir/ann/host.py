@@ -115,7 +115,7 @@ class Lookup(Op):
 
 @dataclass(frozen=True)
 class Embed(Op):
-    """Rows of a table of real numbers, by index; on the host, in front of the spikes.
+    """Rows of a table of real or whole numbers, by index; on the host, in front of the spikes.
 
     Negative indices count from the end. With ``cut`` the model casts real numbers to indices, and
     fractions are cut off; else indices are whole numbers.
@@ -127,7 +127,9 @@ class Embed(Op):
     def infer(self, *operands: Type) -> Tensor:
         """Indices and a table of rows to one row for every index."""
         expect(2, operands)
-        indices, table = map(expect_tensor, operands)
+        indices, table = expect_tensor(operands[0]), operands[1]
+        if table != Tensor(table.shape, "i64"):
+            table = expect_tensor(table)
         if not table.shape or not table.shape[0]:
             raise ValueError(f"takes a table of rows, got shape {table.shape}")
         return Tensor((*indices.shape, *table.shape[1:]))

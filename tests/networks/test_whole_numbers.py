@@ -33,7 +33,17 @@ CONSTANTS: dict[str, Any] = {
     "axis": np.array(1),
     "all": np.array([-1]),
     "counts": np.arange(20),
-    "begin": np.array([[3]]),
+    "begin": np.full((30, 1), 3),
+    "first": np.array([0]),
+    "columns": np.array([1]),
+    "pads": np.array([0, 1, 0, 2]),
+    "crops": np.array([0, -1, 0, -2]),
+    "T": np.arange(40)[::-1],
+    "pairs": np.arange(40).reshape(20, 2),
+    "marks": np.arange(40) % 3 == 0,
+    "rows": np.array([1, 0, 2, 0]),
+    "row": np.full((1, 30), 7),
+    "yes": np.full((30, 1), True),
     "sides": np.array([-1]),
     "L": (1, 3),
     "four": np.float32(4),
@@ -116,6 +126,40 @@ def test_what_the_network_is_fed(body: str) -> None:
     compare(proto, np.random.default_rng(0).integers(0, 8, (30, 6)))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        # a first token, as one for each sample of the export, and as exporters spread it
+        "c = Concat<axis=1>(begin, ids) e = Gather(E, c) r = ReduceSum(e, columns)",
+        "s = Shape(ids) d = Slice(s, first, columns) h = Concat<axis=0>(d, columns) "
+        "b = Expand(five, h) c = Concat<axis=-1>(ids, b, ids, b) "
+        "e = Gather(E, c) r = ReduceSum(e, columns)",
+        "m = Mul(ids, five) c = Concat<axis=1>(begin, m, ids, begin) j = Mod(c, last) "
+        "e = Gather(E, j) r = ReduceSum(e, columns)",
+        "q = Equal(ids, five) c = Concat<axis=1>(q, yes) r = Cast<to=1>(c)",
+        "p = Pad(ids, pads, last) e = Gather(E, p) r = ReduceSum(e, columns)",
+        "p = Pad(ids, crops) e = Gather(E, p) r = ReduceSum(e, columns)",
+        'p = Pad<mode="reflect">(ids, pads) j = Add(p, one) e = Gather(E, j) '
+        "r = ReduceSum(e, columns)",
+        # tables of integers
+        "t = Gather(T, ids) e = Gather(E, t) r = ReduceSum(e, columns)",
+        "t = Gather(pairs, ids) f = Flatten(t) j = Sub(f, one) e = Gather(E, j) "
+        "r = ReduceSum(e, columns)",
+        "t = Gather(marks, ids) r = Cast<to=1>(t)",
+    ],
+)
+def test_constants_beside_integers(body: str) -> None:
+    proto = model("int64[N,6] ids", f"{body} y = Relu(r)", 13, **CONSTANTS)
+    compare(proto, np.random.default_rng(0).integers(0, 12, (30, 6)))
+
+
+def test_types_of_what_is_joined() -> None:
+    body = f"i = Concat<axis=1>(ids, small) {LOOK_UP}"
+    proto = model("int64[N,6] ids", body, 13, small=np.ones((30, 1), np.int32), **CONSTANTS)
+    with pytest.raises(InvalidModel, match="takes no operands of int64, int32"):
+        import_model(proto)
+
+
 def test_real_numbers_that_are_cast() -> None:
     body = f"t = Cast<to=7>(x) i = Add(t, offsets) {LOOK_UP}"
     proto = model("float[N,6] x", body, 13, **CONSTANTS)
@@ -155,7 +199,8 @@ def test_integers_wrap_around(kind: str) -> None:
 
 
 def test_a_program_with_offsets(tmp_path: Path) -> None:
-    proto = model("int64[N,6] ids", f"i = Add(ids, offsets) {LOOK_UP}", 13, **CONSTANTS)
+    body = f"n = Gather(counts, ids) i = Add(n, offsets) {LOOK_UP}"
+    proto = model("int64[N,6] ids", body, 13, **CONSTANTS)
     data = np.random.default_rng(0).integers(0, 15, (200, 6))
     program = qcompiler.compile(proto, target="reference", calibration=data, t_max=64)
     (wanted,) = run_onnx(proto, {"ids": data})
@@ -217,6 +262,8 @@ def test_what_is_joined(body: str, kind: str) -> None:
         "m = Greater(ids, five) y = Cast<to=1>(m)",
         "m = Greater(ids, five) y = Where(m, four, r)",
         "a = Add(ids, one) m = Mod(a, five) i = CumSum(m, none) e = Gather(P, i) y = Relu(e)",
+        "c = Concat<axis=0>(row, ids) e = Gather(E, c) y = Relu(e)",
+        "c = Pad(ids, rows, five) e = Gather(E, c) y = Relu(e)",
         "y = OneHot<axis=0>(ids, depth, levels)",
         "y = OneHot(ids, depth, levels)",
     ],
@@ -285,7 +332,7 @@ def test_types_that_onnx_does_not_take(body: str) -> None:
     [
         ("i = Div(ids, ids)", "Div of integers by one that depends on the data"),
         ("i = Mod(ids, ids)", "Mod of integers by one that depends on the data"),
-        ("o = Concat<axis=1>(ids, begin) i = Add(o, o)", "Add of integers that depend"),
+        ("o = Relu(ids) i = Add(o, o)", "Relu of integers that depend"),
         ("h = Cast<to=1>(ids) r = Relu(h) i = OneHot(r, depth, levels)", "OneHot of what"),
         ('t = Cast<to=6>(ids) i = BitShift<direction="LEFT">(t, t)', "BitShift"),
     ],

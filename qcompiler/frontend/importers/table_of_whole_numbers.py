@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from onnx import TensorProto
 
 from qcompiler.frontend.importers.whole_numbers.functions import NAMES, function
+from qcompiler.frontend.importers.whole_numbers.joined import concat, pad
 from qcompiler.frontend.importers.whole_numbers.one_hot import one_hot
 from qcompiler.frontend.importers.whole_numbers.sums import reduction, running_sum
+from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.in_front import are_cast, are_computed, are_given, are_whole
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value
@@ -22,8 +24,10 @@ _REDUCTIONS = ("ReduceMax", "ReduceMin", "ReduceSum")
 WHOLE_NUMBERS: Mapping[str, Importer] = {
     **dict.fromkeys(NAMES, function),
     "Cast": function,
+    "Concat": concat,
     "CumSum": running_sum,
     "OneHot": one_hot,
+    "Pad": pad,
     **dict.fromkeys(_REDUCTIONS, reduction),
 }
 
@@ -39,7 +43,10 @@ def computes_whole_numbers(node: NodeContext) -> bool:
     if node.op_type == "Cast":
         to = node.integer("to", 0)
         return _narrows(node, to) or (to == TensorProto.BOOL and are_cast(scope, items))
-    if node.op_type in ("CumSum", *_REDUCTIONS):
+    if node.op_type == "Concat":
+        joined = any(isinstance(item, KnownArray) for item in items)
+        return joined and are_whole(scope, items)
+    if node.op_type in ("CumSum", "Pad", *_REDUCTIONS):
         return are_whole(scope, items[:1])
     if node.op_type == "OneHot":
         return are_given(scope, items[:1])

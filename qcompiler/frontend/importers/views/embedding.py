@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from qcompiler.frontend.model.in_front import is_given
+import numpy as np
+from onnx import helper
+
+from qcompiler.frontend.model.in_front import is_given, note_computed
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
@@ -27,9 +30,11 @@ def look_up(node: NodeContext) -> Value:
         raise InvalidNode("has no table")
     if axis_of(node.integer("axis", 0), table.ndim):
         raise Refused("Gather at indices that depend on the data is only supported on axis 0")
-    if table.dtype.kind in "iub":
-        raise Refused("Gather of integers at indices that depend on the data is not supported")
     if not is_given(node.scope, indices):
         raise Refused("Gather at indices that the network computes is not supported", _LOOK_UP)
     cut = indices.name in node.scope.truncated
-    return node.add(Embed(cut), indices, node.constant("table", table))
+    if table.dtype.kind not in "iub":
+        return node.add(Embed(cut), indices, node.constant("table", table))
+    whole = node.scope.constant(f"{node.name}.table", table.astype(np.int64))
+    kind = int(helper.np_dtype_to_tensor_dtype(table.dtype))
+    return note_computed(node.scope, node.add(Embed(cut), indices, whole), kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isnan
 
 import numpy as np
@@ -30,6 +31,19 @@ def pad(node: NodeContext) -> Value:
                 "crop with a Slice in front of the Pad",
             )
         return rearrange(node)
+    value, (begins, after) = _pad_value(node), pad_ends(node, x)
+    for at, (before, behind) in enumerate(zip(begins, after, strict=True)):
+        if before < 0 or behind < 0:
+            x = take_indices(
+                node, x, at, range(x.type.shape[at])[max(0, -before) : min(0, behind) or None]
+            )
+    grown = tuple(max(0, n) for n in (*begins, *after))
+    return node.add(Pad(grown, value), x) if any(grown) else x
+
+
+def pad_ends(node: NodeContext, x: Value) -> tuple[Sequence[int], Sequence[int]]:
+    """What is added in front of and behind each axis of a sample; below 0 it is cut off."""
+    pads = node.integers("pads") if node.opset < 11 else node.fixed_integers(1, "pads")
     rank = len(x.type.shape) + 1
     axes = node.fixed_integers(3, "axes")
     chosen = range(rank) if axes is None else [axis_of(axis, rank) for axis in axes]
@@ -42,14 +56,7 @@ def pad(node: NodeContext) -> Value:
         ends[axis], ends[rank + axis] = pads[index], pads[len(chosen) + index]
     if ends[0] or ends[rank]:
         raise mixes_batch(node)
-    value, begins, after = _pad_value(node), ends[1:rank], ends[rank + 1 :]
-    for at, (before, behind) in enumerate(zip(begins, after, strict=True)):
-        if before < 0 or behind < 0:
-            x = take_indices(
-                node, x, at, range(x.type.shape[at])[max(0, -before) : min(0, behind) or None]
-            )
-    grown = tuple(max(0, n) for n in (*begins, *after))
-    return node.add(Pad(grown, value), x) if any(grown) else x
+    return ends[1:rank], ends[rank + 1 :]
 
 
 def _pad_value(node: NodeContext) -> float:

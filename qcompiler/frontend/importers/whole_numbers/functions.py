@@ -18,7 +18,7 @@ from qcompiler.ir import Constant, Value
 from qcompiler.ir.ann import Integer
 from qcompiler.ir.ann.integers import CONDITIONS, WORDS
 
-from .operands import bits_of, is_integer, kind_of, whole
+from .operands import bits_of, is_integer, kind_of, takes_none, whole
 
 NAMES = {
     "Abs": "abs",
@@ -131,5 +131,4 @@ def _check_kinds(node: NodeContext, word: str, kinds: Sequence[int]) -> None:
     takes = logical == (kinds[0] == TensorProto.BOOL) or word in ("equal", "nonzero")
     takes = kinds[0] == TensorProto.BOOL if word == "where" else takes
     if len(set(chosen)) > 1 or not takes:
-        names = (TensorProto.DataType.Name(kind).lower() for kind in kinds)
-        raise InvalidNode(f"takes no operands of {', '.join(names)}")
+        raise takes_none(kinds)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from onnx import TensorProto, helper
 
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode
 from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Integer
@@ -17,6 +20,18 @@ def kind_of(node: NodeContext, item: AbstractValue) -> int:
         return node.scope.kinds[item.name]
     assert isinstance(item, KnownArray)
     return int(helper.np_dtype_to_tensor_dtype(item.arrays[0].dtype))
+
+
+def check_alike(kinds: Sequence[int]) -> None:
+    """InvalidNode for operands of several types."""
+    if len(set(kinds)) > 1:
+        raise takes_none(kinds)
+
+
+def takes_none(kinds: Sequence[int]) -> InvalidNode:
+    """What is wrong with operands of some types."""
+    names = (TensorProto.DataType.Name(kind).lower() for kind in kinds)
+    return InvalidNode(f"takes no operands of {', '.join(names)}")
 
 
 def is_integer(node: NodeContext, item: AbstractValue) -> bool:
