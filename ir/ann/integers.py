@@ -55,25 +55,30 @@ CONDITIONS = COMPARISONS | {"and", "nonzero", "not", "or", "xor"}  # what gives 
 
 @dataclass(frozen=True)
 class _OfIntegers(Op):
-    """Attributes of what gives integers of so many ``bits``, 32 or 64: others wrap around."""
+    """Attributes of what gives integers of so many ``bits``: others wrap around."""
 
     bits: int = field(default=64, kw_only=True)
+    signed: bool = field(default=True, kw_only=True)
 
     def check_bits(self) -> None:
-        """Raise ValueError for another number of bits."""
-        if self.bits not in (32, 64):
-            raise ValueError(f"gives integers of 32 or 64 bits, not {self.bits!r:.60}")
+        """Raise ValueError for what is no type of integers."""
+        if self.bits not in (8, 16, 32, 64) or (self.bits == 64 and not self.signed):
+            sign = "" if self.signed else "unsigned "
+            raise ValueError(f"gives {sign}integers of 8 to 64 bits, not {self.bits!r:.60}")
 
     def wrapped(self, found: Array) -> Array:
         """Integers that wrap around."""
-        return found.astype(np.int32).astype(np.int64) if self.bits == 32 else found
+        if self.bits == 64:
+            return found
+        return found.astype(f"{'i' if self.signed else 'u'}{self.bits // 8}").astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Integer(_OfIntegers):
     """A function of whole numbers, element by element: a word of `WORDS`; on the host.
 
-    Comparisons of ``real`` numbers do not ask for whole ones.
+    Comparisons of ``real`` numbers, of so many ``bits``, do not ask for whole ones, and
+    ``truncate`` cuts fractions off.
     """
 
     mnemonic: ClassVar[str] = "ann.integer"
@@ -84,8 +89,10 @@ class Integer(_OfIntegers):
         """Tensors or constants of one shape to a tensor of that shape."""
         if self.word not in WORDS:
             raise ValueError(f"has no function {self.word!r:.60}")
-        if self.real and self.word not in COMPARISONS:
+        if self.real and self.word not in COMPARISONS | {"truncate"}:
             raise ValueError(f"takes no real numbers for {self.word!r:.60}")
+        if self.real and self.bits not in (16, 32, 64):
+            raise ValueError(f"takes real numbers of 16 to 64 bits, not {self.bits!r:.60}")
         self.check_bits()
         expect(WORDS[self.word][0], operands)
         shapes = {_shape(operand) for operand in operands}
@@ -96,12 +103,15 @@ class Integer(_OfIntegers):
     def __call__(self, *operands: Array) -> Array:
         """The result for arrays that broadcast; DataError for what are no whole numbers."""
         given: Sequence[Array] = operands
-        if not self.real:
-            given = [whole_numbers(array, self.word == "truncate") for array in operands]
-        if self.word in DIVISIONS and not given[1].all():
-            raise DataError(f"{self.word} by 0")
-        with np.errstate(over="ignore"):
-            return self.wrapped(np.asarray(WORDS[self.word][1](*given), np.int64))
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.real:
+                given = [array.astype(f"f{self.bits // 8}") for array in operands]
+            if not self.real or self.word == "truncate":
+                given = [whole_numbers(array, self.word == "truncate") for array in given]
+            if self.word in DIVISIONS and not given[1].all():
+                raise DataError(f"{self.word} by 0")
+            found = np.asarray(WORDS[self.word][1](*given), np.int64)
+        return found if self.real else self.wrapped(found)
 
 
 @dataclass(frozen=True)
@@ -175,6 +185,8 @@ def _shape(type_: Type) -> tuple[int, ...]:
 
 def whole_numbers(x: Array, cut: bool = False) -> Array:
     """Numbers as integers, fractions ``cut`` off; else DataError names the first fraction."""
+    if x.dtype == np.uint64 and (far := x[x > np.iinfo(np.int64).max]).size:
+        raise DataError(f"the number {far.flat[0]} is beyond those of int64")
     if x.dtype.kind in "iub":
         return x.astype(np.int64)
     whole = np.trunc(x)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from qcompiler.frontend.importers.composites.softmax_parts import as_one_node
+from qcompiler.frontend.importers.elementwise.casts import CASTS
 from qcompiler.frontend.importers.table import ENCODERS, READS_COUNTS, TAKES_INTEGERS, imported
 from qcompiler.frontend.importers.table_of_host import follows_host, looks_up, on_host
-from qcompiler.frontend.importers.table_of_views import CASTS, VIEWS
+from qcompiler.frontend.importers.table_of_views import VIEWS
 from qcompiler.frontend.importers.table_of_whole_numbers import computes_whole_numbers
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.in_front import fed, is_given, note_moved

@@ -68,7 +68,7 @@ def test_what_integers_may_go_through(body: str) -> None:
     ("kind", "body", "reason"),
     [
         ("uint8", "y = Add(x, x)", "Add of integers that depend on the data"),
-        ("int64", "y = Cast<to=2>(x)", "Cast to uint8 is not supported"),
+        ("int16", "y = Cast<to=2>(x)", "Cast to uint8 is not supported"),
         ("int8", "y = Cast<to=2>(x)", "Cast to uint8 is not supported"),
         ("uint8", "y = Identity(x)", 'output "y" holds integers or booleans'),
         ("uint8", "g = Greater(x, i) y = Not(g)", 'output "y" holds integers or booleans'),

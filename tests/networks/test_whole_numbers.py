@@ -293,6 +293,51 @@ def test_far_bounds_without_calibration(bound: int) -> None:
     qcompiler.compile(proto, target="reference")
 
 
+def compare_prologue(proto: onnx.ModelProto, data: Any) -> None:
+    """Both parts of the imported graph give the numbers of onnxruntime, for any integers."""
+    (wanted,) = run_onnx(proto, {proto.graph.input[0].name: data})
+    prologue, network = split_prologue(import_model(proto).graph)
+    assert prologue is not None
+    found = evaluate(network, *run_prologue(prologue, data))
+    np.testing.assert_allclose(found[0], wanted, 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("to", [2, 3, 4, 5, 6, 12])  # unsigned and signed, of 8, 16 and 32 bits
+@pytest.mark.parametrize("word", ["Identity(ids)", "Add(ids, one)"])
+def test_casts_to_fewer_bits_wrap_around(to: int, word: str) -> None:
+    body = f"a = {word} c = Cast<to={to}>(a) w = Cast<to=7>(c) i = Mod(w, last) {LOOK_UP}"
+    proto = model("int64[N,6] ids", body, 13, **CONSTANTS)
+    compare_prologue(proto, np.random.default_rng(0).integers(-(1 << 62), 1 << 62, (30, 6)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "r0 = Cast<to=1>(ids) q = Equal(r0, far) y = Cast<to=1>(q)",
+        "r0 = Cast<to=11>(ids) q = Equal(r0, wide) y = Cast<to=1>(q)",
+        "r0 = Cast<to=1>(ids) g = Cast<to=11>(r0) q = Equal(g, wide) y = Cast<to=1>(q)",
+        "a = Add(ids, one) r0 = Cast<to=1>(a) w = Cast<to=7>(r0) i = Mod(w, last) " + LOOK_UP,
+        "a = Add(ids, one) r0 = Cast<to=10>(a) w = Cast<to=7>(r0) i = Mod(w, last) " + LOOK_UP,
+    ],
+)
+def test_casts_to_real_numbers_round(body: str) -> None:
+    base = 1 << 11 if "to=10" in body else 1 << 24
+    known: dict[str, Any] = {"far": np.float32(1 << 24), "wide": np.float64(1 << 24)}
+    proto = model("int64[N,6] ids", body, 13, **known, **CONSTANTS)
+    compare_prologue(proto, base + np.random.default_rng(0).integers(-4, 5, (30, 6)))
+
+
+def test_integers_that_the_host_does_not_hold() -> None:
+    known: dict[str, Any] = {"n": np.array(7, np.uint64), **CONSTANTS}
+    with pytest.raises(UnsupportedModel, match="arithmetic on uint64"):
+        import_model(model("uint64[N,6] ids", f"i = Mod(ids, n) {LOOK_UP}", 13, **known))
+    body = f"b = Greater(ids, n) i = Cast<to=7>(b) {LOOK_UP}"
+    prologue, _ = split_prologue(import_model(model("uint64[N,6] ids", body, 13, **known)).graph)
+    assert prologue is not None
+    with pytest.raises(DataError, match="the number 9223372036854775808 is beyond those of int64"):
+        run_prologue(prologue, np.full((2, 6), 1 << 63, np.uint64))
+
+
 def test_sums_and_casts_wrap_around() -> None:
     """As those of numpy; versions of onnxruntime differ in sums that leave the type."""
     body = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qcompiler.frontend.importers.elementwise.arithmetic import concat
-from qcompiler.frontend.importers.elementwise.casts import cast, cast_like
+from qcompiler.frontend.importers.elementwise.casts import cast
 from qcompiler.frontend.importers.layers.sklearn import array_feature_extractor, normalizer
 from qcompiler.frontend.importers.views.movement import rearrange
 from qcompiler.frontend.importers.views.passthrough import dropout, identity
@@ -18,7 +18,7 @@ from .batch_places import Importer
 # What only moves values: no neurons, and it may follow an operator of `HOST`.
 VIEWS: Mapping[str, Importer] = {
     "Cast": cast,
-    "CastLike": cast_like,
+    "CastLike": cast,
     "CenterCropPad": rearrange,
     "Compress": rearrange,
     "Concat": concat,
@@ -42,4 +42,3 @@ VIEWS: Mapping[str, Importer] = {
     "ai.onnx.ml.ArrayFeatureExtractor": array_feature_extractor,
     "ai.onnx.ml.Normalizer": normalizer,
 }
-CASTS = frozenset({"Cast", "CastLike"})

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 
 from onnx import TensorProto
 
+from qcompiler.frontend.importers.elementwise.casts import CASTS, cast_target
 from qcompiler.frontend.importers.whole_numbers.functions import NAMES, function
 from qcompiler.frontend.importers.whole_numbers.joined import concat, pad
 from qcompiler.frontend.importers.whole_numbers.one_hot import one_hot
+from qcompiler.frontend.importers.whole_numbers.operands import holds
 from qcompiler.frontend.importers.whole_numbers.sums import reduction, running_sum
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.in_front import are_cast, are_computed, are_given, are_whole
+from qcompiler.frontend.model.in_front import are_cast, are_given, are_whole
 from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.onnx_tensor import INTEGERS
 from qcompiler.ir import Value
 from qcompiler.ir.ann.integers import COMPARISONS
 
@@ -23,7 +26,7 @@ _REDUCTIONS = ("ReduceMax", "ReduceMin", "ReduceSum")
 # What computes with integers that the host knows in front of the network.
 WHOLE_NUMBERS: Mapping[str, Importer] = {
     **dict.fromkeys(NAMES, function),
-    "Cast": function,
+    **dict.fromkeys(CASTS, function),
     "Concat": concat,
     "CumSum": running_sum,
     "OneHot": one_hot,
@@ -40,9 +43,9 @@ def computes_whole_numbers(node: NodeContext) -> bool:
     """
     scope, word = node.scope, NAMES.get(node.op_type)
     items = [item for item in node.inputs if item is not None]
-    if node.op_type == "Cast":
-        to = node.integer("to", 0)
-        return _narrows(node, to) or (to == TensorProto.BOOL and are_cast(scope, items))
+    if node.op_type in CASTS:
+        to = cast_target(node)
+        return _narrows(node, to) or (to == TensorProto.BOOL and are_cast(scope, items[:1]))
     if node.op_type == "Concat":
         joined = any(isinstance(item, KnownArray) for item in items)
         return joined and are_whole(scope, items)
@@ -56,10 +59,11 @@ def computes_whole_numbers(node: NodeContext) -> bool:
 
 
 def _narrows(node: NodeContext, to: int) -> bool:
-    """Whether a cast to 32 bits cuts integers of 64 bits that the host has computed."""
+    """Whether a cast is to a type that does not hold all integers of the operand's."""
     x = node.item(0)
-    wide = isinstance(x, Value) and node.scope.kinds.get(x.name) == TensorProto.INT64
-    return wide and to == TensorProto.INT32 and are_computed(node.scope, [x])
+    if to not in INTEGERS or not isinstance(x, Value) or x.name not in node.scope.kinds:
+        return False
+    return not holds(to, node.scope.kinds[x.name]) and are_whole(node.scope, [x])
 
 
 def _are_real(node: NodeContext) -> bool:

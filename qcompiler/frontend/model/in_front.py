@@ -16,7 +16,8 @@ from qcompiler.ir.view import Reshape, View
 from .constant_folding import KnownArray
 from .scope import AbstractValue, Scope
 
-_WIDE = (TensorProto.INT32, TensorProto.INT64)  # of more numbers than a code holds
+# Of more numbers than a code holds.
+_WIDE = (TensorProto.INT32, TensorProto.INT64, TensorProto.UINT32, TensorProto.UINT64)
 _FLAG = Tensor((), range=(0.0, 1.0))
 
 
@@ -78,6 +79,18 @@ def _sources(made: Node) -> list[Value]:
     return [operand for operand in made.operands if isinstance(operand, Value)]
 
 
+def cast_bits(scope: Scope, value: Value) -> int | None:
+    """The bits of the real numbers that a value holds, if it is cast from integers."""
+    while (bits := scope.reals.get(value.name)) is None:
+        made = scope.builder.producer(value)
+        if value.name in scope.kinds and value.name not in scope.truncated:
+            return None
+        if made is None or not isinstance(made.op, View | Concat):
+            return None
+        value = _sources(made)[0]
+    return bits
+
+
 def note_moved(scope: Scope, results: Iterable[AbstractValue]) -> None:
     """Remember the types of integers that a node has only moved."""
     for result in results:
@@ -85,11 +98,6 @@ def note_moved(scope: Scope, results: Iterable[AbstractValue]) -> None:
             continue
         if (kind := _kind(scope, result)) is not None:
             scope.kinds[result.name] = kind
-
-
-def are_computed(scope: Scope, items: Iterable[AbstractValue]) -> bool:
-    """Whether all of these are numbers that the host computes."""
-    return all(isinstance(item, Value) and is_computed(scope, item) for item in items)
 
 
 def note_computed(scope: Scope, value: Value, kind: int) -> Value:

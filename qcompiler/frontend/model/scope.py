@@ -82,13 +82,14 @@ class Scope:
     ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
     function of which other value a value is, ``differences`` of which two values a value is the
     difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
-    booleans in the model, ``truncated`` names those that were cast from real numbers,
-    ``integers`` which real value, in which code, integers stand for. ``masks`` holds values behind
-    the mask of a softmax, ``flags`` names values that are 1 or 0 if what they are made of is. The
-    host knows the values in ``given`` in front of the network, of which it has ``computed`` some;
-    ``fed`` are these as the network reads them. ``assumed`` tells what is right only for some
-    models, ``folded_products`` counts products of weights and first states of recurrent layers,
-    which are constants, ``unrolled_nodes`` the nodes that recurrent layers have become.
+    booleans in the model, ``truncated`` names those that were cast from real numbers, ``reals``
+    holds the bits of the real numbers that integers were cast to, ``integers`` which real value, in
+    which code, integers stand for. ``masks`` holds values behind the mask of a softmax, ``flags``
+    names values that are 1 or 0 if what they are made of is. The host knows the values in ``given``
+    in front of the network, of which it has ``computed`` some; ``fed`` are these as the network
+    reads them. ``assumed`` tells what is right only for some models, ``folded_products`` counts
+    products of weights and first states of recurrent layers, which are constants,
+    ``unrolled_nodes`` the nodes that recurrent layers have become.
     """
 
     builder: Builder
@@ -101,6 +102,7 @@ class Scope:
     differences: dict[str, tuple[Value, Value]] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     truncated: set[str] = field(default_factory=set)
+    reals: dict[str, int] = field(default_factory=dict)
     masks: dict[str, Masked] = field(default_factory=dict)
     flags: set[str] = field(default_factory=set)
     given: dict[str, bool] = field(default_factory=dict)

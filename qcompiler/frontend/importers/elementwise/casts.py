@@ -5,6 +5,7 @@ from __future__ import annotations
 from onnx import TensorProto, helper
 
 from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.in_front import cast_bits
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_tensor import FLOATS, INTEGERS
@@ -27,31 +28,38 @@ _BOOLEANS = (
 )
 
 
-def cast(node: NodeContext) -> Value:
-    """Cast between floating-point types, of integers to real numbers, and of indices."""
-    return _as_type(node, node.integer("to", TensorProto.FLOAT))
+CASTS = frozenset({"Cast", "CastLike"})
+_BITS: dict[int, int] = {TensorProto.FLOAT16: 16, TensorProto.DOUBLE: 64}
 
 
-def cast_like(node: NodeContext) -> Value:
-    """CastLike: to the type of another value."""
+def cast_target(node: NodeContext) -> int:
+    """The type that Cast casts to, or CastLike as that of another value."""
+    if node.op_type == "Cast":
+        return node.integer("to", TensorProto.FLOAT)
     match node.item(1):
         case Value(type=Tensor(dtype="i64")):
-            return _as_type(node, TensorProto.INT64)
+            return TensorProto.INT64
         case Value() as value:
-            return _as_type(node, node.scope.kinds.get(value.name, TensorProto.FLOAT))
+            return node.scope.kinds.get(value.name, TensorProto.FLOAT)
         case KnownArray(arrays=arrays):
-            return _as_type(node, helper.np_dtype_to_tensor_dtype(arrays[0].dtype))
-    return _as_type(node, TensorProto.FLOAT)
+            return int(helper.np_dtype_to_tensor_dtype(arrays[0].dtype))
+    return TensorProto.FLOAT
 
 
-def _as_type(node: NodeContext, to: int) -> Value:
-    x = node.activation()
+def cast(node: NodeContext) -> Value:
+    """Casts between floating-point types, of integers to real numbers, and of indices."""
+    x, to = node.activation(), cast_target(node)
     assert isinstance(x.type, Tensor)
     kind = node.scope.kinds.get(x.name)
     if x.type.dtype == "i64" and to != TensorProto.BOOL and (to in FLOATS or to in INTEGERS):
         return x  # an index, which the host computes
     if to in FLOATS:
-        return x if kind is None else node.add(Reshape(x.type.shape), x)
+        bits = _BITS.get(to, 32)
+        if kind is None and bits >= (cast_bits(node.scope, x) or 0):
+            return x
+        real = node.add(Reshape(x.type.shape), x)
+        node.scope.reals[real.name] = bits
+        return real
     if kind == to:
         return x
     found = None

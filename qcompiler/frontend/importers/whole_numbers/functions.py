@@ -8,8 +8,9 @@ import numpy as np
 from onnx import TensorProto
 
 from qcompiler.frontend.importers.elementwise.activations import spread
+from qcompiler.frontend.importers.elementwise.casts import CASTS, cast_target
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.in_front import note_computed
+from qcompiler.frontend.model.in_front import cast_bits, note_computed
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.sample_constants import per_sample
@@ -17,8 +18,9 @@ from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Constant, Value
 from qcompiler.ir.ann import Integer
 from qcompiler.ir.ann.integers import CONDITIONS, WORDS
+from qcompiler.ir.kernels import Array
 
-from .operands import bits_of, is_integer, kind_of, takes_none, whole
+from .operands import is_integer, kind_of, takes_none, whole, wraps
 
 NAMES = {
     "Abs": "abs",
@@ -48,9 +50,11 @@ NAMES = {
 def function(node: NodeContext) -> Value:
     """A function of integers, or a comparison of what is cast from them."""
     items, op_type = list(node.inputs), node.op_type
-    if op_type == "Cast":
-        boolean = node.integer("to", 0) == TensorProto.BOOL
-        return _function(node, "nonzero", items) if boolean else _narrowed(node)
+    if op_type in CASTS:
+        to = cast_target(node)
+        if to == TensorProto.BOOL:
+            return _function(node, "nonzero", items[:1])
+        return _narrowed(node, to)
     if op_type == "Clip":
         return _clip(node, items)
     if op_type in ("Div", "Mod"):
@@ -68,10 +72,10 @@ def function(node: NodeContext) -> Value:
     return _function(node, word, items)
 
 
-def _narrowed(node: NodeContext) -> Value:
-    """Integers of 64 bits as such of 32."""
-    made = Integer("truncate", bits=32)
-    return note_computed(node.scope, node.add(made, node.activation()), TensorProto.INT32)
+def _narrowed(node: NodeContext, to: int) -> Value:
+    """Integers as such of a type that does not hold all of them."""
+    x = whole(node, node.activation())
+    return note_computed(node.scope, node.add(Integer("truncate", **wraps(to)), x), to)
 
 
 def _clip(node: NodeContext, items: Sequence[AbstractValue]) -> Value:
@@ -112,16 +116,27 @@ def _function(node: NodeContext, word: str, items: Sequence[AbstractValue]) -> V
         if isinstance(item, Value):
             operands.append(spread(node, whole(node, item), shape))
         elif array is not None:
-            dtype = np.float32 if array.dtype.kind == "f" else np.int64
-            wide = np.broadcast_to(array, shape).astype(dtype)
+            wide = np.broadcast_to(array, shape)
+            if array.dtype != np.float64:
+                wide = wide.astype(np.float32 if array.dtype.kind == "f" else np.int64)
             operands.append(node.scope.constant(f"{node.name}.operand{index}", wide))
     real = any(array is not None and array.dtype.kind == "f" for array in known)
     real = real or not all(is_integer(node, item) for item in items)
     if not real:
         _check_kinds(node, word, [kind_of(node, item) for item in items])
     kind = TensorProto.BOOL if word in CONDITIONS else kind_of(node, items[-1])
-    made = Integer(word, real, bits=bits_of(kind))
+    how = {"bits": _real_bits(node, known, items)} if real else wraps(kind)
+    made = Integer(word, real, **how)
     return note_computed(node.scope, node.add(made, *operands), kind)
+
+
+def _real_bits(
+    node: NodeContext, known: Sequence[Array | None], items: Sequence[AbstractValue]
+) -> int:
+    """The bits of the real numbers that are compared, or were rounded to before."""
+    given = [8 * a.dtype.itemsize for a in known if a is not None and a.dtype.kind == "f"]
+    values = (cast_bits(node.scope, item) for item in items if isinstance(item, Value))
+    return min([*given, *(bits for bits in values if bits)], default=32)
 
 
 def _check_kinds(node: NodeContext, word: str, kinds: Sequence[int]) -> None:

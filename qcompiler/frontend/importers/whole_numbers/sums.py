@@ -11,7 +11,7 @@ from qcompiler.ir import Value
 from qcompiler.ir.ann import CumSum, Reduce
 from qcompiler.ir.view import Reshape
 
-from .operands import bits_of, kind_of, whole
+from .operands import kind_of, whole, wraps
 
 
 def running_sum(node: NodeContext) -> Value:
@@ -24,7 +24,7 @@ def running_sum(node: NodeContext) -> Value:
         raise mixes_batch(node)
     ways = (bool(node.integer(name, 0)) for name in ("exclusive", "reverse"))
     kind = kind_of(node, x)
-    found = node.add(CumSum(axis, *ways, bits=bits_of(kind)), whole(node, x))
+    found = node.add(CumSum(axis, *ways, **wraps(kind)), whole(node, x))
     return note_computed(node.scope, found, kind)
 
 
@@ -34,7 +34,7 @@ def reduction(node: NodeContext) -> Value:
     word, kind = node.op_type.removeprefix("Reduce").lower(), kind_of(node, x)
     keep = bool(node.integer("keepdims", 1))
     inner = node.within("reduced") if keep else node
-    found = inner.add(Reduce(word, tuple(sorted(axes)), bits=bits_of(kind)), whole(node, x))
+    found = inner.add(Reduce(word, tuple(sorted(axes)), **wraps(kind)), whole(node, x))
     note_computed(node.scope, found, kind)
     if not keep:
         return found
