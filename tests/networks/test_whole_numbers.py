@@ -160,6 +160,33 @@ def test_types_of_what_is_joined() -> None:
         import_model(proto)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "m = OneHot(ids, depth, bits) k = Mul(m, five) r0 = Cast<to=1>(k) f = Flatten(r0) "
+        "y = Gemm(f, H)",
+        f"m = OneHot(ids, depth, chosen) s = ReduceSum(m, columns) i = Add(s, one) {LOOK_UP}",
+    ],
+)
+def test_one_hot_codes_of_integers(body: str) -> None:
+    proto = model("int64[N,6] ids", body, 13, chosen=np.array([1, 4]), **CONSTANTS)
+    compare(proto, np.random.default_rng(0).integers(0, 6, (30, 6)))
+
+
+@pytest.mark.parametrize(
+    ("body", "ends"),
+    [
+        ("m = OneHot(ids, depth, chosen) y = Cast<to=1>(m)", (1.0, 4.0)),
+        ("q = Equal(ids, one) m = Where(q, last, five) y = Cast<to=1>(m)", (5.0, 39.0)),
+        ("m = Pad(ids, pads, one) y = Cast<to=1>(m)", None),
+    ],
+)
+def test_ranges_of_integers_that_are_chosen(body: str, ends: Any) -> None:
+    proto = model("int64[N,6] ids", body, 13, chosen=np.array([1, 4]), **CONSTANTS)
+    (fed,) = (n for n in import_model(proto).graph.nodes if isinstance(n.op, Feed))
+    assert fed.result.type.range == ends  # type: ignore[union-attr]
+
+
 def test_real_numbers_that_are_cast() -> None:
     body = f"t = Cast<to=7>(x) i = Add(t, offsets) {LOOK_UP}"
     proto = model("float[N,6] x", body, 13, **CONSTANTS)

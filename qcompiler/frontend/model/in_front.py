@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 from onnx import TensorProto
 
 from qcompiler.ir import Node, Tensor, Value
-from qcompiler.ir.ann import Concat, Feed
+from qcompiler.ir.ann import Concat, Feed, Integer
 from qcompiler.ir.view import Reshape, View
 
 from .constant_folding import KnownArray
@@ -133,13 +134,22 @@ def _fed(scope: Scope, value: Value, made: Node) -> Value:
         operands = (scope.fed.get(operand.name, operand) for operand in made.operands)
         found = scope.builder.add(made.op, *operands, name=name, origin=made.origin)
     else:
-        like = _FLAG if kind == TensorProto.BOOL else None
+        like = _FLAG if kind == TensorProto.BOOL else _chosen(made)
         found = _input(scope, value, made.origin, like)
     if kind is not None:
         scope.kinds[found.name] = kind
     if value.name in scope.batch_axis:
         scope.batch_axis[found.name] = scope.batch_axis[value.name]
     return found
+
+
+def _chosen(made: Node) -> Tensor | None:
+    """A type with the range of the constants that an operation chooses from, if it does."""
+    chooses = isinstance(made.op, Integer) and made.op.word == "where"
+    if not chooses or len(made.arrays) < 2 or not isinstance(made.operands[0], Value):
+        return None
+    low, high = (float(found) for found in (np.min(made.arrays), np.max(made.arrays)))
+    return Tensor((), range=(low, high)) if low < high else None
 
 
 def _input(scope: Scope, value: Value, origin: tuple[str, ...], like: Tensor | None) -> Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from qcompiler.frontend.importers.elementwise.activations import spread
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
@@ -53,14 +53,17 @@ def _equal(node: NodeContext, x: Value, places: Array) -> Value:
 
 def _with_values(node: NodeContext, code: Value, values: Array) -> Value:
     """The code with the values that the model has in place of 0 and 1."""
+    shape = code.type.shape
+    if values.dtype.kind in "iub":
+        kind = int(helper.np_dtype_to_tensor_dtype(values.dtype))
+        if [*values] == [0, 1]:
+            return note_computed(node.scope, node.add(Reshape(shape), code), kind)
+        pair = (np.full(shape, number, np.int64) for number in (values[1], values[0]))
+        off_on = (node.scope.constant(f"{node.name}.value", array) for array in pair)
+        return note_computed(node.scope, node.add(Integer("where"), code, *off_on), kind)
     off, on = (float(value) for value in values)
-    shape = (1,) * len(code.type.shape)
-    scale, shift = (np.full(shape, number, np.float32) for number in (on - off, off))
+    rank = (1,) * len(shape)
+    scale, shift = (np.full(rank, number, np.float32) for number in (on - off, off))
     given = (node.constant(role, array) for role, array in (("scale", scale), ("shift", shift)))
-    found = fed(node.scope, code)
-    if values.dtype.kind == "f":
-        found = node.part("real", Reshape(code.type.shape), found)
-    made = node.add(Affine(), found, *given)
-    if values.dtype.kind != "f":
-        node.scope.kinds[made.name] = TensorProto.INT64
-    return made
+    real = node.part("real", Reshape(shape), fed(node.scope, code))
+    return node.add(Affine(), real, *given)
