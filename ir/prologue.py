@@ -16,11 +16,12 @@ from .diagnostics import DataError, Diagnostic, InvalidGraph
 from .execution.evaluate import apply
 from .graph import Constant, Graph, Node, Value
 from .kernels import Array
-from .types import Tensor
+from .types import Tensor, size
 from .view import View
 
 _ENDS = Embed | Feed  # what the network reads
 _INSIDE = Integer | CumSum | Reduce | Concat | View
+MOST_ON_HOST = 1 << 24  # numbers of a frame: 128 MB
 _INDICES = "give data whose indices are rows of the model's table, as it was trained with"
 
 
@@ -65,6 +66,17 @@ def run_prologue(prologue: Graph, *inputs: Array, first: int = 0) -> tuple[Array
 
     Names the input, the frame, counted from that of the ``first``, and the node of the table.
     """
+    numbers = sum(size(node.result.type) for node in prologue.nodes)
+    step, frames = max(1, MOST_ON_HOST // max(1, numbers)), len(inputs[0])
+    parts = [
+        _run(prologue, [array[begin : begin + step] for array in inputs], first + begin)
+        for begin in range(0, max(1, frames), step)
+    ]
+    return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _run(prologue: Graph, inputs: Sequence[Array], first: int) -> tuple[Array, ...]:
+    """The same of some frames."""
     known = {value.name: array for value, array in zip(prologue.inputs, inputs, strict=True)}
     for name, array in known.items():
         if not np.isfinite(array).all():

@@ -8,8 +8,9 @@ from math import prod
 
 from .arguments import number
 from .ir import Constant, Diagnostic, Graph, Node, PipelineError, Value, size
-from .ir.ann import Add, Affine, Concat, Conv, Dense, Function, MaxPool, Multiply, SumPool
+from .ir.ann import Add, Affine, Concat, Conv, Dense, Embed, Function, MaxPool, Multiply, SumPool
 from .ir.memory import machine_memory
+from .ir.prologue import MOST_ON_HOST
 from .ir.view import View
 from .passes.activations.gates import product_neurons, source_of
 
@@ -19,6 +20,7 @@ _GB = 1e9
 _BYTES_PER_WEIGHT, _BYTES_PER_NEURON = 32, 512  # while fitting to calibration data; as measured
 _SUMS = (Add, Conv, Dense, SumPool)
 _OWN_NEURONS = (Add, Conv, Dense, Function, MaxPool, Multiply, SumPool)
+_IN_FRONT = "compute this node on the data before the model, and give its result as an input"
 _HELP = "use a smaller model, cut the model before this layer, or raise {} if the machine can do it"
 
 
@@ -61,6 +63,26 @@ def oversized(
         what = f"{whole}: {takes}, more than the bound of {memory / _GB:,.3g} GB"
         found.append(_finding(what, max(layers, key=lambda layer: layer.memory), "--max-memory"))
     return tuple(found)
+
+
+def oversized_prologue(prologue: Graph | None) -> tuple[Diagnostic, ...]:
+    """A finding if the host computes more in front of the network than it may, for one frame."""
+    nodes = () if prologue is None else prologue.nodes
+    total = sum(map(_numbers, nodes))
+    if total <= MOST_ON_HOST:
+        return ()
+    node = max(nodes, key=_numbers)
+    what = (
+        f"the host computes {total:,} numbers of each frame in front of the network, more than the "
+        f"bound of {MOST_ON_HOST:,}; {_numbers(node):,} of them are for %{node.result.name}"
+    )
+    return (Diagnostic(what, node.origin, _IN_FRONT),)
+
+
+def _numbers(node: Node) -> int:
+    """Numbers of a node on the host: its result, and constants but for tables."""
+    arrays = () if isinstance(node.op, Embed) else node.arrays
+    return size(node.result.type) + sum(array.size for array in arrays)
 
 
 def costly_products(graph: Graph, t_max: int) -> tuple[Diagnostic, ...]:

@@ -12,7 +12,7 @@ from qcompiler.frontend.input_axes import stated_axes
 from qcompiler.ir import Graph, Range, UnsupportedModel, raise_if_any
 from qcompiler.ir.prologue import split_prologue, with_ranges_of_tables
 from qcompiler.passes.folding.codes import input_codes, most_levels, without_codes
-from qcompiler.size_limits import costly_products, oversized
+from qcompiler.size_limits import costly_products, oversized, oversized_prologue
 
 from .options import DEFAULT_T_MAX, Options
 from .products import model_products
@@ -53,6 +53,7 @@ def read_network(model: Model, options: Options) -> Network:
     """Import a model; UnsupportedModel if it takes more than the limits that are set."""
     imported = _imported(model, options)
     prologue, graph = split_prologue(imported.graph)
+    raise_if_any(oversized_prologue(prologue), UnsupportedModel)
     if prologue is not None and options.calibration is None:
         graph = with_ranges_of_tables(prologue, graph)
     raise_if_any(oversized(graph, options.max_neurons, options.max_memory), UnsupportedModel)

@@ -14,12 +14,15 @@ from qcompiler.frontend.model.placement import FIRST, Placement
 from qcompiler.frontend.model.refusals import CUT_BEFORE_INTEGERS
 from qcompiler.frontend.model.scope import AbstractValue, Scope, Unknown
 from qcompiler.ir import Graph, Value, drop_dead
+from qcompiler.ir.graph import origins
+from qcompiler.ir.prologue import split_prologue
 from qcompiler.ir.view import Reshape
 
 from .node_report import NodeReport
 from .stand_ins import StandIns
 
 _MASK = "a mask of minus infinity is only supported in front of Softmax"
+_MOVED = "moves or casts what the host reads in front of the network"
 _MASK_HELP = "use a number that the values reach, such as -10, or cut the model before this node"
 
 
@@ -50,6 +53,14 @@ class ModelOutputs:
         if self.scope.masks and not report.refusals:
             for node in nodes_of_masks(self.graph()):
                 report.refuse_named(node.origin[0], _MASK, _MASK_HELP)
+        if not report.refusals and any(self.scope.given.values()):
+            report.note_host(self._in_front(), _MOVED)
+
+    def _in_front(self) -> set[str]:
+        """The names of nodes that the host alone reads, in front of the network."""
+        prologue, network = split_prologue(self.graph())
+        nodes = () if prologue is None else prologue.nodes
+        return {*origins(*nodes)} - {*origins(*network.nodes)}
 
     def _check_value(self, name: str, value: Value, report: NodeReport) -> None:
         if value.name in self.scope.kinds:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 from qcompiler.ir import Diagnostic
 
@@ -75,6 +75,12 @@ class NodeReport:
         for key, held in self._nodes.items():
             if held.name == name:
                 self._nodes[key] = NodeOutcome(name, held.op_type, "refused", reason, help_)
+
+    def note_host(self, names: Collection[str], reason: str) -> None:
+        """Note that the host does what nodes of these names were compiled to."""
+        for key, held in self._nodes.items():
+            if held.kind == "compiled" and held.name in names:
+                self._nodes[key] = replace(held, kind="host", reason=reason)
 
     @property
     def refusals(self) -> list[NodeOutcome]:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
+from qcompiler.cli.compiling import qcompile
 from qcompiler.data import fit, labels_of, read
 from qcompiler.ir import DataError
+from tests.support.onnx_models import model
 
 RNG = np.random.default_rng(0)
 
@@ -143,3 +146,13 @@ def test_broken_data_get_a_sentence(tmp_path: Path, what: str) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path / "d.npz", INPUT)
     assert str(caught.value).startswith("error: ")
+
+
+def test_check_leaves_unread_inputs_aside(tmp_path: Path, capsys: Any) -> None:
+    proto = model("float[N,4] x, float[N,2] extra", "y = Relu(x)")
+    onnx.save(proto, tmp_path / "m.onnx")
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", x=rng.random((9, 4)), extra=rng.random((9, 2)))
+    given = ["--check", "--calibration", str(tmp_path / "d.npz")]
+    assert qcompile.main([str(tmp_path / "m.onnx"), *given]) == 0
+    assert "1 compiled" in capsys.readouterr().out

@@ -313,6 +313,42 @@ def test_long_chains_of_views(first: str) -> None:
     import_model(model("int64[N,2,3] ids", body, 13, one=np.array(1)))
 
 
+def test_values_that_double_again_and_again() -> None:
+    doubled = (f"h{n + 1} = Concat<axis=1>(h{n}, h{n})" for n in range(22))
+    body = f"h0 = Add(ids, one) {' '.join(doubled)} s = ReduceMax<axes=[1]>(h22) e = Gather(E, s)"
+    proto = model("int64[N,4] ids", f"{body} y = Relu(e)", 13, **CONSTANTS)
+    wrong = r"computes 33,554,438 numbers of each frame .* 16,777,216 of them are for %h22"
+    with pytest.raises(UnsupportedModel, match=wrong) as told:
+        qcompiler.compile(proto)
+    assert told.value.diagnostics[0].nodes == ("h22_node",)
+
+
+def test_frames_in_parts() -> None:
+    doubled = (f"h{n + 1} = Concat<axis=1>(h{n}, h{n})" for n in range(18))
+    body = f"h0 = Add(ids, one) {' '.join(doubled)} s = ReduceMax<axes=[1]>(h18) e = Gather(E, s)"
+    proto = model("int64[N,4] ids", f"{body} y = Relu(e)", 13, **CONSTANTS)
+    prologue, _ = split_prologue(import_model(proto).graph)
+    assert prologue is not None
+    ids = np.arange(36).reshape(9, 4)
+    (rows,) = run_prologue(prologue, ids)
+    np.testing.assert_array_equal(rows[:, 0], prologue.nodes[-1].arrays[0][ids[:, 3] + 1])
+    ids[7] = 40
+    with pytest.raises(DataError, match="frame 12: the index 41 is not in its table"):
+        run_prologue(prologue, ids, first=5)
+
+
+def test_what_only_the_host_reads() -> None:
+    """Casts and views are the network's only if it reads what they give, too."""
+    body = (
+        "c = Cast<to=7>(x) u = Unsqueeze(c, all) e = Gather(E, u) f = Flatten(e) g = Gemm(f, V) "
+        "b = Greater(c, five) r0 = Cast<to=1>(b) h = Gemm(r0, F) y = Add(g, h)"
+    )
+    proto = model("float[N,6] x", body, 13, F=(6, 3), **CONSTANTS)
+    kinds = {one.name: one.kind for one in check_model(proto)}
+    host = [f"{name}_node" for name in "cueb"]
+    assert kinds == {name: "host" if name in host else "compiled" for name in kinds}
+
+
 @pytest.mark.parametrize("bound", [-7, np.iinfo(np.int64).max])
 def test_far_bounds_without_calibration(bound: int) -> None:
     body = f"b = Greater(ids, c) m = Cast<to=7>(b) k = Clip(ids, zero, c) i = Min(m, k) {LOOK_UP}"

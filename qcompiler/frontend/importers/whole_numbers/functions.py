@@ -116,9 +116,10 @@ def _function(node: NodeContext, word: str, items: Sequence[AbstractValue]) -> V
         if isinstance(item, Value):
             operands.append(spread(node, whole(node, item), shape))
         elif array is not None:
-            wide = np.broadcast_to(array, shape)
-            if array.dtype != np.float64:
-                wide = wide.astype(np.float32 if array.dtype.kind == "f" else np.int64)
+            dtype = np.float32 if array.dtype.kind == "f" else np.int64
+            own = np.array(array, None if array.dtype == np.float64 else dtype)
+            own.setflags(write=False)  # so that it is held once, whatever it spreads over
+            wide = np.broadcast_to(own, shape)
             operands.append(node.scope.constant(f"{node.name}.operand{index}", wide))
     real = any(array is not None and array.dtype.kind == "f" for array in known)
     real = real or not all(is_integer(node, item) for item in items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from qcompiler.frontend.importers.views.movement import rearrange
 from qcompiler.frontend.importers.views.passthrough import pad_ends
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.folding_limits import beyond
 from qcompiler.frontend.model.in_front import note_computed
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
@@ -19,6 +19,7 @@ from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Concat, Integer
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.prologue import MOST_ON_HOST
 from qcompiler.ir.view import Take
 
 from .operands import check_alike, kind_of, whole
@@ -60,8 +61,8 @@ def pad(node: NodeContext) -> Value:
     kind, x = kind_of(node, node.activation()), whole(node, node.activation())
     begins, ends = pad_ends(node, x)
     lengths = [n + b + e for n, b, e in zip(x.type.shape, begins, ends, strict=True)]
-    if too_much := beyond([max(1, length) for length in lengths]):
-        raise Refused(f"{node.op_type} gives {too_much}")
+    if prod(max(1, length) for length in lengths) > MOST_ON_HOST:
+        raise Refused(f"{node.op_type} of integers gives more than {MOST_ON_HOST} elements")
     places = [
         [at if 0 <= at < length else _OUTSIDE for at in range(-begin, length + end)]
         for length, begin, end in zip(x.type.shape, begins, ends, strict=True)
