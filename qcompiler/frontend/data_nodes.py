@@ -10,7 +10,10 @@ from qcompiler.frontend.importers.elementwise.casts import CASTS
 from qcompiler.frontend.importers.table import ENCODERS, READS_COUNTS, TAKES_INTEGERS, imported
 from qcompiler.frontend.importers.table_of_host import follows_host, looks_up, on_host
 from qcompiler.frontend.importers.table_of_views import VIEWS
-from qcompiler.frontend.importers.table_of_whole_numbers import computes_whole_numbers
+from qcompiler.frontend.importers.table_of_whole_numbers import (
+    computes_whole_numbers,
+    gives_conditions,
+)
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.in_front import fed, is_given, note_moved
 from qcompiler.frontend.model.node_context import NodeContext, attributes_of
@@ -19,6 +22,7 @@ from qcompiler.frontend.model.refusals import CUT_BEFORE_INTEGERS
 from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Tensor, Value
 
+from .host_twins import note_twins, with_twins
 from .host_values import HostValues
 from .interpreter_state import InterpreterState
 from .model_graph import Entry
@@ -59,14 +63,18 @@ class DataNodes:
             for source in self.host_values.lowered:
                 report.replace(source, "compiled")
             node, sources = replace(node, inputs=inside), []
+        twin = with_twins(node)
+        if looks_up(node) or (computes_whole_numbers(twin) and not gives_conditions(node)):
+            node = twin
         if computes_whole_numbers(node):
             results = imported(entry.op_type, node)
             note_moved(self.interpreter.scope, results)
             self.interpreter.report.note(entry, "host", _COMPUTED)
         else:
-            node = self.fed(node)
-            results = self._results(node, outputs)
-            self._note(entry, node, results, sources)
+            read = self.fed(node)
+            results = self._results(read, outputs)
+            self._note(entry, read, results, sources)
+            note_twins(node, results)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
     def _node(self, entry: Entry, inputs: tuple[AbstractValue, ...]) -> NodeContext:

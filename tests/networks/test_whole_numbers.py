@@ -187,6 +187,30 @@ def test_ranges_of_integers_that_are_chosen(body: str, ends: Any) -> None:
     assert fed.result.type.range == ends  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"n = Not(m) c = Cast<to=7>(n) k = Neg(c) i = Add(k, five) {LOOK_UP}",
+        "n = Not(m) c = Cast<to=7>(n) t = Reshape(c, flat) k = CumSum(t, axis) "
+        "e = Gather(E, k) f = Flatten(e) y = Gemm(f, V)",
+        f"n = Not(m) a = And(n, m) o = Or(a, n) i = Cast<to=7>(o) {LOOK_UP}",
+        # the network reads what the host reads, too
+        "n = Not(m) c = Cast<to=7>(n) e = Gather(E, c) f = Flatten(e) g = Gemm(f, V) "
+        "r0 = Cast<to=1>(n) h = Gemm(r0, F) y = Add(g, h)",
+    ],
+)
+def test_logic_of_booleans(body: str) -> None:
+    known: dict[str, Any] = {"flat": np.array([0, 6]), "F": (6, 3)}
+    proto = model("bool[N,6] m", body, 13, **known, **CONSTANTS)
+    compare(proto, np.random.default_rng(0).integers(0, 2, (30, 6)).astype(bool))
+
+
+def test_logic_that_the_network_reads_is_its_own() -> None:
+    body = "n = Not(m) c = Cast<to=1>(n) k = Neg(c) y = Gemm(k, F)"
+    graph = import_model(model("bool[N,6] m", body, 13, F=(6, 3))).graph
+    assert split_prologue(graph) == (None, graph)
+
+
 def test_real_numbers_that_are_cast() -> None:
     body = f"t = Cast<to=7>(x) i = Add(t, offsets) {LOOK_UP}"
     proto = model("float[N,6] x", body, 13, **CONSTANTS)

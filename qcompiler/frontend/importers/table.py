@@ -163,6 +163,12 @@ def imported(op_type: str, node: NodeContext) -> tuple[batch_places.Result, ...]
     return found if isinstance(found, tuple) else (found,)
 
 
+def computed(node: NodeContext) -> tuple[batch_places.Result, ...]:
+    """The result of a function of integers that the host knows, as it computes it."""
+    found = batch_axis.import_with(batch_axis.elementwise, function, node)
+    return found if isinstance(found, tuple) else (found,)
+
+
 def _chooses_elements(node: NodeContext) -> bool:
     """Whether a Where is computed element by element, not arranged by a constant condition."""
     values = [isinstance(item, Value) for item in node.inputs]

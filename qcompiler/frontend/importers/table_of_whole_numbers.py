@@ -17,7 +17,7 @@ from qcompiler.frontend.model.in_front import are_cast, are_given, are_whole
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.onnx_tensor import INTEGERS
 from qcompiler.ir import Value
-from qcompiler.ir.ann.integers import COMPARISONS
+from qcompiler.ir.ann.integers import COMPARISONS, CONDITIONS
 
 from .batch_places import Importer
 
@@ -33,6 +33,11 @@ WHOLE_NUMBERS: Mapping[str, Importer] = {
     "Pad": pad,
     **dict.fromkeys(_REDUCTIONS, reduction),
 }
+
+
+def gives_conditions(node: NodeContext) -> bool:
+    """Whether a node compares, or is logic."""
+    return NAMES.get(node.op_type) in CONDITIONS
 
 
 def computes_whole_numbers(node: NodeContext) -> bool:

@@ -87,9 +87,10 @@ class Scope:
     which code, integers stand for. ``masks`` holds values behind the mask of a softmax, ``flags``
     names values that are 1 or 0 if what they are made of is. The host knows the values in ``given``
     in front of the network, of which it has ``computed`` some; ``fed`` are these as the network
-    reads them. ``assumed`` tells what is right only for some models, ``folded_products`` counts
-    products of weights and first states of recurrent layers, which are constants,
-    ``unrolled_nodes`` the nodes that recurrent layers have become.
+    reads them, ``twins`` what it could compute of those in the network. ``assumed`` tells what is
+    right only for some models, ``folded_products`` counts products of weights and first states of
+    recurrent layers, which are constants, ``unrolled_nodes`` the nodes that recurrent layers have
+    become.
     """
 
     builder: Builder
@@ -108,6 +109,7 @@ class Scope:
     given: dict[str, bool] = field(default_factory=dict)
     computed: dict[str, bool] = field(default_factory=dict)
     fed: dict[str, Value] = field(default_factory=dict)
+    twins: dict[str, Value] = field(default_factory=dict)
     assumed: list[Diagnostic] = field(default_factory=list)
     folded_products: int = 0
     unrolled_nodes: int = 0
