@@ -16,7 +16,7 @@ from .lava_engine import LavaEngine, Runtime
 class LavaEngineAdapter:
     """An `Engine` on Lava's fixed-point simulation of Loihi, in the given runtime."""
 
-    def __init__(self, graph: Graph, runtime: Runtime) -> None:
+    def __init__(self, graph: Graph, runtime: Runtime = "auto") -> None:
         self.graph = graph
         self.engine = LavaEngine(graph, runtime=runtime)
 
