@@ -17,7 +17,7 @@ from math import ceil, log2
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, size
 from qcompiler.ir.view import View
 from qcompiler.passes.quantization.level_codes import code_in
-from qcompiler.passes.quantization.levels import levels_of
+from qcompiler.passes.quantization.levels import coded_inputs, levels_of
 
 from .clip_sums import ClipSumBuilder, Term
 from .fine_values import Divided
@@ -92,7 +92,7 @@ class Gates:
             assert isinstance(operand.type, Tensor) and operand.type.range is not None
             bounds = operand.type.range
         levels = levels_of(self.graph, base, self.t_max, self.output_t_max)
-        levels = levels if base in self.graph.inputs else min(levels, self.t_max)
+        levels = levels if base in coded_inputs(self.graph) else min(levels, self.t_max)
         levels *= _FINER if in_bits and base.name in self.finer else 1
         code = code_in(self.graph, base, levels, bounds)
         return Operating(-code.zero * code.scale, code.scale, levels)

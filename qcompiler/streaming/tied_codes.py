@@ -19,6 +19,9 @@ from qcompiler.passes.quantization.levels import map_values
 from .clipped_ends import reaching
 from .element_scales import costs_nothing, factors_of
 from .ends import can_rescale, ends_of, layer_of, with_clip
+from .factors import of_rank
+from .in_front import Picks
+from .picks import picks_of
 
 _COARSE, _FINE = 64, 256  # levels; as two digits they take windows of 8 and of 16 steps
 _ROOM = 1.25  # beyond what calibration shows: a state that is cut stays wrong for many frames
@@ -42,7 +45,7 @@ def tied(
         _check_initial(state, values, (bounds[1] - bounds[0]) / (levels - 1))
         whole = _tied(graph, state, bounds, levels, states)
         factors = factors_of(values, state) if own and can_rescale(graph, state) else ()
-        apart = (_with_own(graph, state, values, factor, levels, states) for factor in factors)
+        apart = (_with_own(graph, state, seen, factor, levels, states) for factor in factors)
         graph = next((made for made in apart if costs_nothing(made, whole)), whole)
     return graph
 
@@ -50,18 +53,22 @@ def tied(
 def _with_own(
     graph: Graph,
     state: State,
-    values: Array,
+    seen: Mapping[str, Array],
     factor: Array,
     levels: int,
     states: Sequence[State],
 ) -> Graph:
     """The graph in which both ends of a state have the code of its values times a factor."""
+    values, layer = seen[state.input], layer_of(graph, state)
+    assert layer is not None  # as it can be rescaled
     begins = state.initial * float(factor.min()), state.initial * float(factor.max())
     ends = min(begins), max(begins)
     bounds = state_range(values * factor, ends, levels, f"state {state}")
     step = (bounds[1] - bounds[0]) / (levels - 1)
-    factor = reaching(layer_of(graph, state), factor, bounds, step, values)
-    return _tied(graph, state, bounds, levels, states, factor)
+    factor = reaching(layer, factor, bounds, step, values)
+    behind = of_rank(factor, values.shape[1:], layer.result.type.shape)
+    picks = picks_of(graph, layer, behind, seen)
+    return _tied(graph, state, bounds, levels, states, factor, picks)
 
 
 def state_levels(t_max: int) -> int:
@@ -108,8 +115,9 @@ def _tied(
     levels: int,
     states: Sequence[State],
     factor: Array | None = None,
+    picks: Picks | None = None,
 ) -> Graph:
-    graph = with_clip(graph, state, bounds, factor, states)
+    graph = with_clip(graph, state, bounds, factor, states, picks)
     ends = set(ends_of(graph, state))
 
     def change(value: Value) -> Value:
