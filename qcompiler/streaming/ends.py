@@ -15,6 +15,7 @@ from qcompiler.passes.quantization.levels import coded_inputs
 
 from .factors import of_rank, with_factor
 from .in_front import Picks
+from .views import views_of, with_views
 
 
 def with_clip(
@@ -25,17 +26,18 @@ def with_clip(
     states: Sequence[State] = (),
     picks: Picks | None = None,
 ) -> Graph:
-    """The graph in which a clip of its own ends a state's output, and other outputs like it.
+    """The graph in which a clip of its own ends a state's output, and outputs that are views of it.
 
     With a ``factor``, that is what the host multiplies the state by in front of its input; the
     bounds are those of the product, and the host divides by it behind the output. ``picks`` are
     the operands of products that it goes to. Outputs of other ``states`` have clips of their own.
     """
-    alike = _alike(graph, state, states)
+    views = views_of(graph, state, states)
     value, whole = _input(graph, state), _output(graph, state)
+    graph = drop_dead(with_views(graph, dict.fromkeys(views, ()), whole))
     if factor is not None:
         graph, scaled = with_factor(graph, value, whole, factor, bounds, picks or {})
-        graph = drop_dead(replace(graph, outputs=_with_outputs(graph, alike, scaled)))
+        graph = drop_dead(with_views(graph, dict.fromkeys(views, ()), scaled))
         whole = scaled
     clipped = Value(graph.fresh(f"{whole.name}:state"), whole.type)
     origin = made.origin if (made := graph.producer(whole)) else ()
@@ -45,8 +47,8 @@ def with_clip(
         behind = of_rank(1 / factor, value.type.shape, whole.type.shape)
         end = Value(graph.fresh(f"{clipped.name}:value"), whole.type.layout)
         nodes.append(rescale(clipped, Rescaling(0 * behind, behind), end, origin))
-    outputs = _with_outputs(graph, alike, nodes[-1].result)
-    return replace(graph, nodes=(*graph.nodes, *nodes), outputs=outputs)
+    graph = replace(graph, nodes=(*graph.nodes, *nodes))
+    return with_views(graph, views, nodes[-1].result)
 
 
 def can_rescale(graph: Graph, state: State) -> bool:
@@ -77,16 +79,3 @@ def _input(graph: Graph, state: State) -> Value:
 
 def _output(graph: Graph, state: State) -> Value:
     return graph.outputs[graph.output_names.index(state.output)]
-
-
-def _alike(graph: Graph, state: State, states: Sequence[State]) -> set[str]:
-    """The names of a state's output, and of those of the same value that belong to no state."""
-    named = dict(zip(graph.output_names, graph.outputs, strict=True))
-    others = {other.output for other in states} - {state.output}
-    return {name for name in named if named[name] == named[state.output]} - others
-
-
-def _with_outputs(graph: Graph, names: set[str], value: Value) -> tuple[Value, ...]:
-    """The outputs, of which those of these names are a value."""
-    both = zip(graph.output_names, graph.outputs, strict=True)
-    return tuple(value if name in names else output for name, output in both)

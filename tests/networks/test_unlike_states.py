@@ -143,6 +143,31 @@ def test_an_output_that_is_the_state_is_read_at_its_end() -> None:
     assert sum(one.kind != "input" for one in program.report().populations) == 2  # two digits
 
 
+@pytest.mark.parametrize(
+    "views", ["y = Unsqueeze(h_out, one)", "b1 = Reshape(h_out, s) y = Transpose<perm=[0,2,1]>(b1)"]
+)
+def test_a_view_of_a_state_is_read_at_its_end(views: str) -> None:
+    """It has the state's scales, not one for all elements, and layers read sums without them."""
+    known = {"one": ints(1), "s": ints(0, 2, 2)}
+    given: dict[str, Any] = {name: known[name] for name in known if f", {name})" in views}
+    given |= {"k": np.float32(0.9), "l": np.float32(0.1)}
+    proto = model("float[N,4] x, float[N,4] h_in", AVERAGE + views, outputs="y h_out", **given)
+    program, x = compiled(proto, SIZES), SIZES * noise(seed=1)[:4, :40]
+    assert worst(proto, program, x) < 0.1
+    found = run_stream(program, (x,), count=False).outputs
+    y = found["y"] if "Unsqueeze" in views else found["y"].swapaxes(1, 2)
+    np.testing.assert_array_equal(y.reshape(-1, 4), found["h_out"])
+    assert sum(one.kind != "input" for one in program.report().populations) == 2  # two digits
+
+
+def test_two_shapes_of_one_sum_share_the_end_of_the_state() -> None:
+    body = "g = Squeeze(h_in, i) a = Mul(g, k) b = Mul(x, l) y = Add(a, b) h_out = Unsqueeze(y, i)"
+    given: dict[str, Any] = {"i": ints(1), "k": np.float32(0.9), "l": np.float32(0.1)}
+    proto = model("float[N,4] x, float[N,1,4] h_in", body, outputs="y h_out", **given)
+    program, x = compiled(proto, SIZES), SIZES * noise(seed=1)[:4, :40]
+    assert worst(proto, program, x, "y") < 0.1
+
+
 def test_noise_of_an_input_counts_for_each_element_of_a_state() -> None:
     """The largest does not hide what one code for all features of x does to the others."""
     proto, x = average(""), SIZES * noise(seed=1)[:, :40]
