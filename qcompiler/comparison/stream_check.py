@@ -6,6 +6,7 @@ that the program itself has left.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -15,6 +16,8 @@ import numpy as np
 from qcompiler.backends.program.program import Program
 from qcompiler.ir import Diagnostic, Graph
 from qcompiler.ir.kernels import Array
+from qcompiler.passes.quantization.levels import PRECISE
+from qcompiler.passes.spiking.quantize import Quantize
 
 from .compared_outputs import compared_outputs, spread_frames
 from .errors.judge import TOLERATED, noise
@@ -22,6 +25,8 @@ from .errors.output_causes import Causes
 from .errors.output_error import output_error
 from .judged import Judged
 
+_USUAL_BITS = 8  # of weights, for which more levels of states are too fine
+_FINER = 512  # t_max at which the levels of states are twice as many
 _LONGEST, _MOST = 256, 2048  # frames of a sequence, and of all: sequences advance together
 _DATA = "streamed calibration inputs, where states carry errors on"
 
@@ -43,6 +48,7 @@ def errors_in_stream(
     if count == len(data[0]):
         return  # no frame begins from a state that the program has left
     known = {one.error.name: one for one in alone}
+    causes = replace(causes, first=causes.first or _remedy(program, _t_max_in(causes.pipeline)))
     compared, _ = compared_outputs(graph, program, data, count)
     frames = lively * (len(data[0]) // count)
     for one in compared:
@@ -57,6 +63,21 @@ def errors_in_stream(
             if found := noise(error, ours, theirs, _DATA, ends):
                 yield one.name, found
                 break
+
+
+def _remedy(program: Program, t_max: int) -> str:
+    """What helps a state where a larger ``t_max`` may not; nothing where that may."""
+    if t_max < _FINER and program.backend.weight_bits(_FINER) > _USUAL_BITS:
+        return f"compile with a larger --t-max: from {_FINER} on, states have twice the levels"
+    if t_max < PRECISE:
+        return ""
+    return "let states change by more in a frame: export a step for every few frames of the data"
+
+
+def _t_max_in(pipeline: str) -> int:
+    """The t_max that the text of a pipeline gives to values."""
+    found = re.search(r"quantize\{[^}]*t_max=(\d+)", pipeline)
+    return int(found[1]) if found else Quantize.t_max
 
 
 def _some(

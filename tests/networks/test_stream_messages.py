@@ -107,6 +107,34 @@ def test_what_feedback_makes_of_errors_is_told() -> None:
     assert 0 < program.manifest["calibration_check"]["outputs"]["y"]["error"] < TOLERATED
 
 
+def streamed(decay: float, frames: int, t_max: int, target: str) -> list[str]:
+    """What is told of a leaky sum, of which each sequence has one event."""
+    body = "d = Mul(h_in, k) h_out = Add(d, x) y = Relu(h_out)"
+    k = np.array(decay, np.float32)
+    proto = model("float[N,2] x, float[N,2] h_in", body, outputs="y h_out", k=k)
+    x = np.zeros((2, frames, 2), np.float32)
+    x[:, 1] = np.random.default_rng(0).uniform(3, 5, (2, 2))
+    given: dict[str, Any] = {"calibration": x, "states": "auto", "t_max": t_max, "effort": 0}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        qcompiler.compile(proto, target=target, **given)
+    return [text for one in told if "streamed" in (text := str(one.message))]
+
+
+def test_a_remedy_for_states_is_more_levels() -> None:
+    """Up to a t_max of 256 states have 256 levels."""
+    told = streamed(0.99, 300, 64, "reference")
+    assert told and all("larger t_max: from 512 on, states have twice" in one for one in told)
+    assert not streamed(0.99, 300, 512, "reference")
+
+
+def test_a_remedy_for_states_is_fewer_frames() -> None:
+    """Weights of 8 bits are too few for more levels; ten frames in one decay ten times as fast."""
+    told = streamed(0.99, 300, 64, "loihi")
+    assert told and all("export a step for every few frames" in one for one in told)
+    assert not streamed(0.99**10, 30, 64, "loihi")
+
+
 @pytest.mark.parametrize("lively", [4, 1])
 def test_errors_of_late_events_are_told(lively: int) -> None:
     """They come after more frames than are streamed, in all sequences or in the last one only."""
