@@ -8,6 +8,7 @@ import numpy as np
 
 from qcompiler.ir import Node, Operand, Range, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Conv, Dense, Multiply, SumPool
+from qcompiler.ir.ann.formula import JUMPS
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.folding.linear import parameters
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_output
@@ -50,6 +51,7 @@ class FunctionFits:
         The error may be larger for ``fewer`` segments, of which each has a copy of the layer.
         """
         (x,) = _values(node)
+        formula = _without_poles(node, formula)
         domain, limits = range_of(x, node), self.limits
         bound = self._share(node) * width_of(node) / power_of(node.arrays[:1])
         width = max(limits.narrowest(x, node.result), self._narrowest(domain))
@@ -119,6 +121,7 @@ class FunctionFits:
     def told(self, node: Node, formula: str) -> ActivationFit:
         """How many segments a function has, and how far they are off."""
         domain, width, bound = range_of(node.operands[0], node), width_of(node), self._share(node)
+        formula = _without_poles(node, formula)
         found = self.one(node, formula)
         if each := self.of_channels(node, formula, found):
             worst = worst_of(each, gains_of(node)[0]) / width
@@ -184,6 +187,15 @@ class FunctionFits:
         readers = graph.users(node.result)
         layers = bool(readers) and all(isinstance(user.op, _SUMMING) for user in readers)
         return not known and layers and graph.known(has_products) and not is_few(graph)
+
+
+def _without_poles(node: Node, formula: str) -> str:
+    """A formula that jumps beside a pole, as ``1 / x`` unless x is 0: cut to the result's range."""
+    words = {*formula.split()}
+    if not ("/" in words and JUMPS & words) or node.arrays:
+        return formula
+    low, high = range_of(node.result, node)
+    return f"{formula} {low!r} max {high!r} min"
 
 
 def _channels(widths: Array, node: Node) -> Channels:

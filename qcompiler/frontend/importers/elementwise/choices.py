@@ -22,6 +22,7 @@ from qcompiler.ir.ann.formula import COMPARISONS
 from .activations import constant_for, spread
 from .conditions import boolean, real, sum_of
 from .formulas import Term, expansion, formulas, summed
+from .guards import product_or_zero
 from .joined_masks import hides_also, hiding, note_choice
 from .masks import chooses_mask, finite, highest, only_hides
 from .padding import flag
@@ -130,6 +131,8 @@ def _of_two(
     node: NodeContext, root: Value, choice: str, a: AbstractValue, b: AbstractValue
 ) -> Value:
     """The larger or smaller one of two values that are compared; else a product, if allowed."""
+    if (guarded := _guarded(node, root, choice, a, b)) is not None:
+        return guarded
     pair = node.scope.differences.get(root.name)
     if isinstance(b, Value) and pair in ((a, b), (b, a)):
         change = "x" if pair == (a, b) else "0 x -"
@@ -154,6 +157,30 @@ def _of_two(
         nothing = Masked(spread(node, x, shape), np.zeros(shape, np.bool_))
         note_choice(node, found, nothing.of_data(present, number))
     return found
+
+
+def _guarded(
+    node: NodeContext, root: Value, choice: str, a: AbstractValue, b: AbstractValue
+) -> Value | None:
+    """A product of which one factor need not be finite where it is not chosen, and what else is."""
+    zero = node.scope.known(np.zeros((), np.float32), "zero")
+    for x, other, formula, rest in (
+        (a, b, choice, (zero, b)),
+        (b, a, f"1 {choice} -", (a, zero)),
+    ):
+        if not isinstance(x, Value):
+            continue
+        beside = other.type.shape if isinstance(other, Value) else ()
+        if isinstance(other, KnownArray):
+            beside = constant_for(node, other, x)[1]
+        shape = np.broadcast_shapes(root.type.shape, x.type.shape, beside)
+        if (kept := product_or_zero(node, root, formula, x, shape)) is None:
+            continue
+        if isinstance(other, KnownArray) and not any(array.any() for array in other.arrays):
+            return kept
+        chosen = _chosen(replace(node.within("rest"), inputs=(node.item(0), *rest)))
+        return node.add(Add(), kept, spread(node, chosen, shape))
+    return None
 
 
 def _masked(node: NodeContext, mask: KnownArray, a: Value, b: Value) -> Value:

@@ -15,6 +15,7 @@ from .activations import constant_for, spread
 from .arithmetic import affine, difference
 from .conditions import boolean, difference_of, is_whole, real
 from .formulas import formulas
+from .signs import is_never_negative
 
 _ENDS = (-0.5, 0.5)  # around one whole number
 _NEAR = "{0} {1} > {2} {0} > *"
@@ -39,9 +40,11 @@ def equality(node: NodeContext) -> Value:
         _equal(node, values, "x", "0")
         wide = spread(node, values[0], shape)
         return _near_zero(node, [affine(node, wide, 1.0, -bound, "difference") for _ in _ENDS])
-    root, formula = formulas(node, values[0])
+    (root, formula), number = formulas(node, values[0]), float(bound.reshape(-1)[0])
     root = spread(node, root, shape)
-    return boolean(node, root, _equal(node, values, formula, repr(float(bound.reshape(-1)[0]))))
+    if not number and not is_whole(node, values[0]) and is_never_negative(node.scope, values[0]):
+        return boolean(node, root, f"0 {formula} >=")
+    return boolean(node, root, _equal(node, values, formula, repr(number)))
 
 
 def _near_zero(node: NodeContext, differences: list[Value]) -> Value:

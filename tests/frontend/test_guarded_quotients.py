@@ -1,0 +1,73 @@
+"""Quotients that a choice guards where the divisor is 0, against onnxruntime."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.frontend.import_model import import_model
+from qcompiler.ir import UnsupportedModel, evaluate
+from tests.support.onnx_models import Array, ints, model, run_onnx
+
+CONSTANTS: dict[str, Any] = {
+    "zero": np.float32(0),
+    "one": np.float32(1),
+    "two": np.float32(2),
+    "half": np.float32(0.5),
+    "last": ints(1),
+    "w": np.array([[1, -1, 2], [-2, 1, 1]], np.float32),
+}
+LAYERS = "h = MatMul(x, w) n = Relu(h) g = Neg(h) d = Relu(g) "
+SUM = "t = ReduceSum(n, last) "
+CASES = {
+    "no nan": "c = Equal(d, zero) q = Div(h, d) y = Where(c, zero, q)",
+    "no nan, divisor made safe": (
+        "c = Equal(d, zero) s = Where(c, one, d) q = Div(h, s) y = Where(c, zero, q)"
+    ),
+    "divisor made safe": "c = Equal(d, zero) s = Where(c, one, d) y = Div(h, s)",
+    "where it is above": "c = Greater(d, zero) q = Div(h, d) y = Where(c, q, one)",
+    "scaled": "c = Greater(d, zero) q = Div(n, d) p = Mul(q, two) y = Where(c, p, h)",
+    "two quotients": "c = Greater(d, zero) q = Div(h, d) p = Mul(n, d) y = Where(c, q, p)",
+    "sum": SUM + "c = Equal(t, zero) q = Div(h, t) y = Where(c, zero, q)",
+    "spread sum": (
+        SUM + "c = Greater(t, zero) s = Shape(h) e = Expand(c, s) f = Expand(t, s)"
+        " q = Div(h, f) y = Where(e, q, zero)"
+    ),
+    "length": (
+        "p = Mul(n, n) t = ReduceSum(p, last) r = Sqrt(t) c = Equal(r, zero)"
+        " s = Where(c, one, r) y = Div(h, s)"
+    ),
+    "far from 0": "a = Abs(h) c = Less(a, half) q = Div(n, h) r = Div(d, q) y = Where(c, zero, q)",
+}
+
+
+def frames() -> Array:
+    """Frames of which the first leaves all ReLUs at 0, and others some."""
+    found: Array = np.random.default_rng(5).integers(-3, 4, (64, 2)).astype(np.float32)
+    found[0] = 0
+    return found
+
+
+@pytest.mark.parametrize("body", CASES.values(), ids=CASES)
+def test_what_is_not_chosen_need_not_be_finite(body: str) -> None:
+    proto = model("float[N,2] x", LAYERS + body, **CONSTANTS)
+    (found,) = evaluate(import_model(proto, None, True).graph, frames())
+    (expected,) = run_onnx(proto, {"x": frames()})
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-5)
+
+
+def test_a_function_beside_a_pole_is_cut_to_the_range_of_its_result() -> None:
+    body = "c = Equal(d, zero) q = Div(one, d) y = Where(c, zero, q)"
+    proto = model("float[N,2] x", LAYERS + body, **CONSTANTS)
+    (expected,) = run_onnx(proto, {"x": frames()})
+    found = qcompiler.compile(proto, calibration=frames(), t_max=64).run(frames())
+    np.testing.assert_allclose(np.asarray(found), expected, 0, 2 / 63)  # levels of up to 1
+
+
+def test_that_values_of_both_signs_are_0_is_chance() -> None:
+    body = "t = ReduceSum(h, last) c = Equal(t, zero) q = Div(h, t) y = Where(c, zero, q)"
+    with pytest.raises(UnsupportedModel, match="only chance makes them equal"):
+        import_model(model("float[N,2] x", LAYERS + body, **CONSTANTS), None, True)
