@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import UnsupportedModel, evaluate
@@ -27,6 +27,7 @@ TABLES: dict[str, Any] = {"w": (9, 6), "p": (7, 6), "s": (2, 6), "g": (6,), "b":
 CHANNELS: dict[str, Any] = {"g": (6,), "b": (6,)}
 CAUSAL: dict[str, Any] = {"b": np.triu(np.full((4, 4), -1e4, np.float32), 1)}
 CONV = "MS.FusedConv<pads=[1,1,1,1], kernel_shape=[3,3], activation="
+DOMAIN = "com.microsoft"
 EMBED = "n, m, z = MS.EmbedLayerNormalization"
 
 
@@ -148,3 +149,26 @@ def test_what_onnxruntime_has_no_kernel_for(name: str) -> None:
 def test_others_are_refused(inputs: str, body: str) -> None:
     with pytest.raises(UnsupportedModel, match=r"com\.microsoft\..*\n.*_node.*\n.*optimisation"):
         import_model(fused(inputs, body, **PIXELS))
+
+
+def test_bodies() -> None:
+    body = helper.make_graph(
+        [
+            helper.make_node("FusedGemm", ["s", "w", "b"], ["r"], domain=DOMAIN, activation="Relu"),
+            helper.make_node("Identity", ["go"], ["on"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("step", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("s", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("r", TensorProto.FLOAT, None),
+        ],
+    )
+    proto = fused("float[N,4] x", "y = Neg(x)", n=np.array(2), w=(4, 4), b=(4,))
+    proto.graph.node[0].CopyFrom(helper.make_node("Loop", ["n", "", "x"], ["y"], body=body))
+    agrees(proto)
+    assert proto.graph.node[0].attribute[0].g == body  # the model stays as it is

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from .message_checks import nested_nodes, subgraphs
 from .node_context import attributes_of
 from .onnx_tensor import Array
 
@@ -75,19 +76,31 @@ class _Parts:
 
 
 def apart(graph: onnx.GraphProto, opset: int) -> onnx.GraphProto:
-    """The graph without the nodes that are known, in a copy if there are any."""
-    if not any(_known(node) for node in graph.node):
+    """The graph without the nodes that are known, in a copy if it or one of its bodies has any."""
+    if not any(map(_known, nested_nodes(graph.node))):
         return graph
     made = onnx.GraphProto()
     made.CopyFrom(graph)
-    del made.node[:]
-    taken = {name for node in graph.node for name in (*node.input, *node.output)}
-    read = {name for node in graph.node for name in node.input}
-    read |= {output.name for output in graph.output}
-    for index, node in enumerate(graph.node):
-        name = node.name or f"{node.op_type}_{index}"
-        made.node.extend(_nodes(node, name, opset, taken, read) if _known(node) else [node])
+    nodes = [*nested_nodes(graph.node)]
+    taken = {name for node in nodes for name in (*node.input, *node.output)}
+    bodies = (body for node in nodes for body in subgraphs(node))
+    read = {name for node in nodes for name in node.input}
+    read |= {output.name for one in (graph, *bodies) for output in one.output}
+    _expand(made, opset, taken, read)
     return made
+
+
+def _expand(
+    graph: onnx.GraphProto, opset: int, taken: set[str], read: Collection[str], prefix: str = ""
+) -> None:
+    """Put nodes of ONNX in the place of those that are known, in bodies as well."""
+    given = list(graph.node)
+    del graph.node[:]
+    for index, node in enumerate(given):
+        name = node.name or f"{prefix}{node.op_type}_{index}"
+        for body in subgraphs(node):
+            _expand(body, opset, taken, read, f"{name}/")
+        graph.node.extend(_nodes(node, name, opset, taken, read) if _known(node) else [node])
 
 
 def _known(node: onnx.NodeProto) -> bool:
