@@ -55,6 +55,7 @@ def expect(proto: onnx.ModelProto, x: Array) -> None:
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+STRINGS = numpy_helper.from_array(np.array(["a", "b"], object))
 CATEGORIES = {"in a row": (0, 1, 2, 3), "apart": (9, 1, 5, 2), "below zero": (-3, 0), "one": (7,)}
 KINDS = (TensorProto.FLOAT, TensorProto.INT64)
 
@@ -96,6 +97,41 @@ def test_label_encoder(name: str) -> None:
     nodes += [node("Cast", "c", "y", to=TensorProto.FLOAT)] if whole else []
     keys = [*next(iter(attributes.values())), 7, 8]
     expect(model(nodes, kind), np.array(keys)[:, None])
+
+
+def test_label_encoder_of_tensors() -> None:
+    tensors = {"keys": np.array([3, 1]), "values": np.array([0.5, 2.0]), "default": np.array([9.0])}
+    for dtype, kind in ((np.float32, TensorProto.FLOAT), (np.int64, TensorProto.INT64)):
+        tensors["keys"] = tensors["keys"].astype(dtype)
+        attributes = {
+            f"{name}_tensor": numpy_helper.from_array(
+                array if name == "keys" else array.astype(np.float32)
+            )
+            for name, array in tensors.items()
+        }
+        proto = model([node("LabelEncoder", "x", "y", **attributes)], kind)
+        proto.opset_import[1].version = 4
+        expect(proto, np.arange(6)[:, None])
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.5])
+def test_binarizer_is_a_step(threshold: float) -> None:
+    proto = model([node("Binarizer", "x", "y", threshold=threshold)], width=2)
+    expect(proto, np.array([[0, 1.5], [-1, 2], [1, 1.25]]))
+
+
+@pytest.mark.parametrize("norm", ["L1", "L2"])
+def test_normalizer_is_a_product(norm: str) -> None:
+    proto = model([node("Normalizer", "x", "y", norm=norm)], width=3)
+    x = np.array([[0, 0, 0], [-3, 1, 2], [1, 0.25, -0.5]], np.float32)
+    (found,) = evaluate(import_model(proto, None, True).graph, x)
+    np.testing.assert_allclose(found, run_onnx(proto, {"x": x})[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("indices", [[2, 0], [[2, 0]]])
+def test_columns_are_extracted(indices: list[Any]) -> None:
+    proto = model([node("ArrayFeatureExtractor", "x i", "y")], width=4, i=np.array(indices))
+    expect(proto, np.arange(8).reshape(2, 4))
 
 
 def test_one_hot_compiles_to_levels_that_are_exact() -> None:
@@ -209,8 +245,16 @@ REFUSED: dict[str, tuple[list[onnx.NodeProto], str, str]] = {
         "LinearRegressor with post_transform SOFTMAX",
         "set its post_transform to NONE",
     ),
-    "several labels": ([node("Binarizer", "x", "y", threshold=0.5)], "Binarizer", "keep only"),
-    "a step": ([node("Binarizer", "x", "y", threshold=0.5)], "Binarizer", "binarize the data"),
+    "several labels": (
+        [node("Binarizer", "x", "b", threshold=0.5), node("Cast", "b", "y", to=TensorProto.INT64)],
+        "Cast to integers is not supported at an output",
+        "end the model before the cast",
+    ),
+    "tensors of strings": (
+        [node("LabelEncoder", "x", "y", keys_tensor=STRINGS, values_tensor=STRINGS)],
+        "LabelEncoder of strings",
+        "map strings to integers",
+    ),
     "samples": ([node("Normalizer", "x", "y", norm="L2")], "after a softmax", "outside the"),
 }
 

@@ -10,6 +10,7 @@ from qcompiler.frontend.importers.elementwise.conditions import comparison
 from qcompiler.frontend.importers.elementwise.equality import equality
 from qcompiler.frontend.importers.elementwise.functions import (
     absolute,
+    binarizer,
     elu,
     gelu,
     hard_sigmoid,
@@ -73,6 +74,7 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Tanh": unary_function,
     "ThresholdedRelu": thresholded_relu,
     "Xor": logic,
+    "ai.onnx.ml.Binarizer": binarizer,
     "com.microsoft.BiasGelu": bias_gelu,
     "com.microsoft.FastGelu": bias_gelu,
     "com.microsoft.Gelu": gelu,

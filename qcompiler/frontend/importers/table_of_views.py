@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from qcompiler.frontend.importers.composites.normalizer import normalizer
 from qcompiler.frontend.importers.elementwise.arithmetic import concat
 from qcompiler.frontend.importers.elementwise.casts import cast
-from qcompiler.frontend.importers.layers.sklearn import array_feature_extractor, normalizer
+from qcompiler.frontend.importers.layers.sklearn import array_feature_extractor
 from qcompiler.frontend.importers.views.movement import rearrange
 from qcompiler.frontend.importers.views.passthrough import dropout, identity
 from qcompiler.frontend.importers.views.reshape import flatten, reshape, squeeze, unsqueeze

@@ -103,11 +103,6 @@ _BY_NAME = {
         ),
         _TREES,
     ),
-    "ai.onnx.ml.Binarizer": (
-        "in front of a network, binarize the data before they are run; behind a classifier of "
-        "several labels, keep only the probabilities: "
-        "select_model_inputs_outputs(model, ['probabilities']) of skl2onnx.helpers.onnx_helper"
-    ),
     "ai.onnx.ml.ZipMap": "export with options={'zipmap': False}: all probabilities in one tensor",
 }
 

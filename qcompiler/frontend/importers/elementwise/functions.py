@@ -93,6 +93,11 @@ def thresholded_relu(node: NodeContext) -> Value:
     return apply_formula(node, f"x {node.real('alpha', 1.0)!r} > x 0 where")
 
 
+def binarizer(node: NodeContext) -> Value:
+    """Binarizer of scikit-learn: 1 above the threshold, else 0."""
+    return apply_formula(node, f"x {node.real('threshold', 0.0)!r} >")
+
+
 def modulo(node: NodeContext) -> Value:
     """Mod by a constant, with the sign of the dividend as in C, or without fmod of the divisor."""
     _, divisor = node.weight(1, "divisor")

@@ -17,7 +17,7 @@ from onnx import TensorProto
 
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
-from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.onnx_tensor import Array, TensorReader
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Affine, Clip, Conv, Dense, Lookup
 from qcompiler.ir.view import Reshape, Take, Transpose
@@ -67,11 +67,30 @@ def _table(node: NodeContext, what: str) -> Array:
     for kind, dtype in (("int64s", np.int64), ("floats", np.float64)):
         if found := node.attributes.get(f"{what}_{kind}"):
             return np.asarray(found, dtype)
-    raise _of_strings(node)
+    if (array := _tensor(node, f"{what}_tensor")) is None:
+        raise _of_strings(node)
+    return array
+
+
+def _tensor(node: NodeContext, name: str) -> Array | None:
+    """An attribute that is a tensor of integers or real numbers, if it is given."""
+    given = node.attributes.get(name)
+    if given is None:
+        return None
+    if not isinstance(given, TensorProto):
+        raise InvalidNode(f"has an attribute {name} of the wrong type")
+    array = TensorReader(f"{name} of {node.name}", None, owned=False).read(given).reshape(-1)
+    if array.dtype.kind not in "iuf":
+        raise _of_strings(node)
+    return array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
 
 
 def _default(node: NodeContext, values: Array) -> float:
     """What keys that are not in the table become."""
+    if (array := _tensor(node, "default_tensor")) is not None:
+        if array.size != 1:
+            raise InvalidNode(f"has {array.size} numbers in default_tensor, not one")
+        return float(array[0])
     if values.dtype.kind == "i":
         return node.integer("default_int64", -1)
     return node.real("default_float", 0.0)

@@ -19,7 +19,6 @@ _NUMBERED = (
     "number the labels before fit, as LabelEncoder does; or keep only the probabilities: "
     "select_model_inputs_outputs(model, ['probabilities']) of skl2onnx.helpers.onnx_helper"
 )
-_NORMAL = f"scale samples outside the network; if it scales probabilities, {RAW_SCORES}"
 _IMPUTE = "replace missing values outside the network, and export the rest of the pipeline"
 _STRINGS = "labels that are strings are not supported"
 
@@ -42,7 +41,10 @@ def _features(node: NodeContext, name: str, x: Value) -> Array:
 def array_feature_extractor(node: NodeContext) -> Value:
     """ArrayFeatureExtractor of ai.onnx.ml: columns, or the label of an index."""
     if isinstance(node.item(0), Value):
-        places = node.fixed_integers(1, "indices") or ()
+        given = node.fixed(1, "indices")
+        if given is None or given.dtype.kind not in "iu":
+            raise InvalidNode("has no integers as its indices")
+        places = tuple(int(place) for place in given.reshape(-1))
         x, length = node.activation(), node.activation().type.shape[-1]
         if not all(0 <= place < length for place in places):
             raise InvalidNode(f"takes columns {places} of {length}")
@@ -110,17 +112,6 @@ def _are_opposite(node: NodeContext, rows: int) -> bool:
     given = [np.asarray(node.attributes.get(name, ())) for name in ("coefficients", "intercepts")]
     pairs = [array.reshape(2, -1) for array in given if rows == 2 and array.size % 2 == 0]
     return len(pairs) == 2 and all(np.array_equal(one, -other) for one, other in pairs)
-
-
-def normalizer(node: NodeContext) -> Value:
-    """Normalizer of ai.onnx.ml, where there is nothing to do: behind a softmax."""
-    x = node.activation()
-    nodes = node.scope.builder.nodes
-    last = Softmax(len(x.type.shape) - 1, False)
-    one = any(producer.result == x and producer.op == last for producer in nodes)
-    if node.text("norm", "MAX") != "L1" or not one:
-        raise Refused("Normalizer is only supported after a softmax", _NORMAL)
-    return x
 
 
 def imputer(node: NodeContext) -> Value:
