@@ -1,4 +1,4 @@
-"""Quotients that a choice guards where the divisor is 0, against onnxruntime."""
+"""Quotients, and choices that guard them where the divisor is 0, against onnxruntime."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import qcompiler
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import UnsupportedModel, evaluate
-from tests.support.onnx_models import Array, ints, model, run_onnx
+from tests.support.onnx_models import Array, agrees, ints, model, run_onnx
 
 CONSTANTS: dict[str, Any] = {
     "zero": np.float32(0),
@@ -71,3 +71,9 @@ def test_that_values_of_both_signs_are_0_is_chance() -> None:
     body = "t = ReduceSum(h, last) c = Equal(t, zero) q = Div(h, t) y = Where(c, zero, q)"
     with pytest.raises(UnsupportedModel, match="only chance makes them equal"):
         import_model(model("float[N,2] x", LAYERS + body, **CONSTANTS), None, True)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 1), (1, 2, 3)])
+def test_constants_for_each_element_are_divided_by_a_value(shape: tuple[int, ...]) -> None:
+    agrees(model("float[N,2,3] x", "e = Exp(x) y = Div(c, e)", c=shape))
+    agrees(model("float[N,1,3] x", "e = Exp(x) y = Div(c, e)", c=(2, 1)))

@@ -138,7 +138,6 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "Div of two values",
         "neurons",
     ),
-    "div by": (FLAT, "y = Div(c, x)", 17, {"c": (6,)}, "Div of several constants", "one constant"),
     "matmul": (
         ROWS,
         "t = Transpose<perm=[0,2,1]>(x) y = MatMul(x, t)",

@@ -20,7 +20,6 @@ from .formulas import apply_formula, expansion, formulas, summed
 from .padding import is_flag
 
 _VIEWS = Reshape | Transpose | Take | Pick
-_ONE_NUMBER = "use one constant for all elements"
 
 
 def mul(node: NodeContext) -> Value:
@@ -88,9 +87,9 @@ def div(node: NodeContext) -> Value:
         return product(node, a, function_below_views(node, b, "1 x /"))
     first_is_constant, array, x = constant_and_value(node)
     if first_is_constant:
-        if array.size != 1:
-            raise Refused("Div of several constants by a value is not supported", _ONE_NUMBER)
-        return apply_formula(node, f"{float(array.reshape(-1)[0])!r} x /", 1)
+        if array.size == 1:
+            return apply_formula(node, f"{float(array.reshape(-1)[0])!r} x /", 1)
+        return scaled_by(node, function_below_views(node, x, "1 x /"), array)
     if not array.all():
         raise InvalidNode("divides by zero")
     return scaled_by(node, x, 1 / array.astype(np.float64))
