@@ -77,3 +77,26 @@ def test_that_values_of_both_signs_are_0_is_chance() -> None:
 def test_constants_for_each_element_are_divided_by_a_value(shape: tuple[int, ...]) -> None:
     agrees(model("float[N,2,3] x", "e = Exp(x) y = Div(c, e)", c=shape))
     agrees(model("float[N,1,3] x", "e = Exp(x) y = Div(c, e)", c=(2, 1)))
+
+
+MOST = "m = ReduceMax<axes=[1]>(h)"
+EQUALITIES = {  # what is refused, why, and what the message proposes instead
+    "near": ("c = Equal(h, n)", "only chance", "e = Sub(h, n) a = Abs(e) c = Less(a, tenth)"),
+    "whole": ("c = Equal(h, n)", "only chance", "a = Round(h) b = Round(n) c = Equal(a, b)"),
+    "sum": (
+        "t = ReduceSum(x, last) c = Equal(t, zero)",
+        "only chance",
+        "t = ReduceSum(x, last) c = Less(t, half)",
+    ),
+    "highest": (f"{MOST} c = Equal(h, m)", "levels tie", f"{MOST} c = GreaterOrEqual(h, m)"),
+}
+
+
+@pytest.mark.parametrize("name", EQUALITIES)
+def test_equality_of_real_numbers_has_a_remedy(name: str) -> None:
+    refused, why, remedy = EQUALITIES[name]
+    layer = "h = MatMul(x, w) n = MatMul(x, v)"
+    constants = {**CONSTANTS, "tenth": np.float32(0.1), "v": (2, 3)}
+    with pytest.raises(UnsupportedModel, match=why):
+        import_model(model("float[N,2] x", f"{layer} {refused} y = Cast<to=1>(c)", **constants))
+    agrees(model("float[N,2] x", f"{layer} {remedy} y = Cast<to=1>(c)", **constants))

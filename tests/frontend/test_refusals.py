@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         17,
         {"c": np.float32(2)},
         "Equal of real numbers",
-        "Greater and Less",
+        "Less(Abs(a - b)",
     ),
     "peaks": (
         "float[N,1,6,6] x",
@@ -84,7 +84,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         17,
         {},
         "maximum of its neighbours",
-        "in front of the MaxPool",
+        "in front of the maximum",
     ),
     "mod": (
         FLAT,

@@ -10,6 +10,7 @@ from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Function, MaxPool
 from qcompiler.ir.ann.formula import JUMPS
+from qcompiler.ir.view import View
 
 from .activations import constant_for, spread
 from .arithmetic import affine, difference
@@ -67,15 +68,30 @@ def _equal(node: NodeContext, values: list[Value], one: str, other: str) -> str:
     if any(_is_maximum(node, *pair) for pair in (values, values[::-1])):
         raise Refused(
             "Equal of a value and the maximum of its neighbours is not supported: levels tie",
-            "cut the model in front of the MaxPool, and let the host find the peaks",
+            "let the host find the peaks: cut the model in front of the maximum; or use "
+            "GreaterOrEqual, which takes all that tie",
         )
     raise Refused(
         "Equal of real numbers is not supported: only chance makes them equal",
-        "compare whole numbers, or use two comparisons with Greater and Less",
+        "round both sides, or ask whether they are near: Less(Abs(a - b), 0.1), or Less(sum, 0.5) "
+        "where the sum of a mask may be 0",
     )
 
 
 def _is_maximum(node: NodeContext, value: Value, *others: Value) -> bool:
-    """Whether a value is a max pool of another."""
-    made = node.scope.builder.producer(value)
-    return made is not None and isinstance(made.op, MaxPool) and made.operands[0] in others
+    """Whether a value is a maximum of elements of another, as of a max pool."""
+    made = node.scope.builder.producer(_base(node, value))
+    if made is None or not isinstance(made.op, MaxPool):
+        return False
+    source = made.operands[0]
+    assert isinstance(source, Value)
+    return _base(node, source) in [_base(node, other) for other in others]
+
+
+def _base(node: NodeContext, value: Value) -> Value:
+    """What views make a value of."""
+    while (made := node.scope.builder.producer(value)) and isinstance(made.op, View):
+        source = made.operands[0]
+        assert isinstance(source, Value)
+        value = source
+    return value
