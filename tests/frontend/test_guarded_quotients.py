@@ -18,6 +18,8 @@ CONSTANTS: dict[str, Any] = {
     "two": np.float32(2),
     "half": np.float32(0.5),
     "last": ints(1),
+    "line": ints(-1, 1, 3),
+    "shape": ints(1, 3),
     "w": np.array([[1, -1, 2], [-2, 1, 1]], np.float32),
 }
 LAYERS = "h = MatMul(x, w) n = Relu(h) g = Neg(h) d = Relu(g) "
@@ -35,6 +37,15 @@ CASES = {
     "spread sum": (
         SUM + "c = Greater(t, zero) s = Shape(h) e = Expand(c, s) f = Expand(t, s)"
         " q = Div(h, f) y = Where(e, q, zero)"
+    ),
+    "behind views": (
+        "c = Greater(d, zero) q = Div(h, d) p = Mul(q, two) u = Reshape(p, line)"
+        " e = Reshape(c, line) t = Transpose<perm=[0,2,1]>(u) f = Transpose<perm=[0,2,1]>(e)"
+        " y = Where(f, t, zero)"
+    ),
+    "product behind views": (
+        SUM + "c = Greater(t, zero) q = Div(h, t) u = Reshape(q, line) e = Expand(c, shape)"
+        " f = Reshape(e, line) y = Where(f, u, zero)"
     ),
     "length": (
         "p = Mul(n, n) t = ReduceSum(p, last) r = Sqrt(t) c = Equal(r, zero)"

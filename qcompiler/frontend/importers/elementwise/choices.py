@@ -22,7 +22,7 @@ from qcompiler.ir.ann.formula import COMPARISONS
 from .activations import constant_for, spread
 from .conditions import boolean, real, sum_of
 from .formulas import Term, expansion, formulas, summed
-from .guards import product_or_zero
+from .guards import chosen_or_zero
 from .joined_masks import hides_also, hiding, note_choice
 from .masks import chooses_mask, finite, highest, only_hides
 from .padding import flag
@@ -162,7 +162,7 @@ def _of_two(
 def _guarded(
     node: NodeContext, root: Value, choice: str, a: AbstractValue, b: AbstractValue
 ) -> Value | None:
-    """A product of which one factor need not be finite where it is not chosen, and what else is."""
+    """What is chosen and need not be finite elsewhere, without a product by the condition."""
     zero = node.scope.known(np.zeros((), np.float32), "zero")
     for x, other, formula, rest in (
         (a, b, choice, (zero, b)),
@@ -174,7 +174,7 @@ def _guarded(
         if isinstance(other, KnownArray):
             beside = constant_for(node, other, x)[1]
         shape = np.broadcast_shapes(root.type.shape, x.type.shape, beside)
-        if (kept := product_or_zero(node, root, formula, x, shape)) is None:
+        if (kept := chosen_or_zero(node, root, formula, x, shape)) is None:
             continue
         if isinstance(other, KnownArray) and not any(array.any() for array in other.arrays):
             return kept

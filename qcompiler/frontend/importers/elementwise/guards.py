@@ -1,10 +1,11 @@
-"""Choices that guard a product, such as ``Where(d == 0, 0, n / d)``: a factor is 0 there itself.
+"""Choices that guard, such as ``Where(d == 0, 0, n / d)``: a factor is 0 there itself.
 
 A product with a factor that is not finite has no value, even if it is not chosen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from qcompiler.ir.ann.formula import compose
 from qcompiler.ir.index_maps import Arrangement, places_of
 from qcompiler.ir.view import View
 
+from .activations import scaled_by
 from .formulas import formulas
 
 
@@ -39,29 +41,44 @@ class _Source(NamedTuple):
         return places_of(self.value.type.shape, chain)
 
 
-def product_or_zero(
+def chosen_or_zero(
     node: NodeContext, root: Value, choice: str, x: Value, shape: Shape
 ) -> Value | None:
-    """A product where a function of a value chooses it, else 0; None if it is none.
+    """What a function of a value chooses, else 0; None if that takes a product by the choice.
 
-    One of its factors must be a function of that value, too.
+    It must be a function of that value, too, or a product of one.
     """
-    made = node.scope.builder.producer(x)
-    if made is None or x.type.shape != shape:
+    if x.type.shape != shape or len(root.type.shape) != len(shape):
         return None
-    if isinstance(made.op, Affine):  # a factor of both, behind the product
-        inner, (_, shift) = made.operands[0], made.arrays
-        assert isinstance(inner, Value)
-        if shift.any() or (found := product_or_zero(node, root, choice, inner, shape)) is None:
-            return None
-        return node.part("scaled", made.op, found, *made.operands[1:])
-    if not isinstance(made.op, Multiply) or len(root.type.shape) != len(shape):
+    if (kept := _or_zero(node, root, choice, x)) is not None:
+        return kept
+    views, scale = list[Node](), np.ones((), np.float32)
+    while (made := node.scope.builder.producer(x)) and isinstance(made.op, View | Affine):
+        if isinstance(made.op, View):
+            views.append(made)
+        else:  # a factor of both, behind the product
+            own, shift = made.arrays
+            if shift.any() or (views and own.size > 1):
+                return None
+            scale = scale * (own.reshape(()) if views else own)
+        source = made.operands[0]
+        assert isinstance(source, Value)
+        x = source
+    if made is None or not isinstance(made.op, Multiply):
         return None
-    factors = [factor for factor in made.operands if isinstance(factor, Value)]
-    for factor, other in (factors, factors[::-1]):
+    seen = [_behind(node, one, views[::-1]) for one in made.operands if isinstance(one, Value)]
+    for factor, other in (seen, seen[::-1]):
         if (kept := _or_zero(node, root, choice, factor)) is not None:
-            return node.part("product", Multiply(), kept, other)
+            found = node.part("product", Multiply(), kept, other)
+            return scaled_by(node, found, scale, "scaled")
     return None
+
+
+def _behind(node: NodeContext, value: Value, views: Sequence[Node]) -> Value:
+    """A value behind views, the first of them first."""
+    for view in views:
+        value = node.part("view", view.op, value, *view.operands[1:])
+    return value
 
 
 def _or_zero(node: NodeContext, root: Value, choice: str, factor: Value) -> Value | None:
@@ -74,9 +91,7 @@ def _or_zero(node: NodeContext, root: Value, choice: str, factor: Value) -> Valu
         return None
     formula = f"{compose(choice, one.formula)} {other.formula} 0 where"
     found = node.part("kept", Function(formula), one.value)
-    for view in reversed(other.views):
-        found = node.part("view", view.op, found, *view.operands[1:])
-    return found
+    return _behind(node, found, other.views[::-1])
 
 
 def _source(node: NodeContext, value: Value) -> _Source:
