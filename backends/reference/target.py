@@ -7,8 +7,8 @@ from qcompiler.ir import Graph
 from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING, within
 
 PIPELINE = (
-    "fold-batchnorm,fold-linear{pooled},standardize,split-inputs{fan_in},equalize,"
-    "split-ranges{membranes},refine-outputs,normalize,lower-activations{membranes},{quantize},"
+    "fold-batchnorm,fold-linear{pooled},split-fan-in{fan_in},standardize,split-inputs{fan_in},"
+    "equalize,split-ranges{membranes},refine-outputs,normalize,lower-activations{membranes},{quantize},"
     "split-windows{limits},{windows},{codes},insert-readout"
 )
 

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.ir import Constant, Node, Operand, origins
+from qcompiler.ir import Constant, Node, Operand, Value, origins
 from qcompiler.ir.ann import Affine, Conv, Dense, SumPool
 from qcompiler.ir.index_maps import Shape
 from qcompiler.ir.kernels import Array, convolve, expand_to_rank, reach
@@ -78,6 +78,17 @@ def elements_summed(node: Node) -> int:
 def fan_in_of(group: FusionGroup) -> int:
     """Elements that each neuron of a group sums, borders aside."""
     return sum(elements_summed(branch.linear) if branch.linear else 1 for branch in group.branches)
+
+
+def most_copies(group: FusionGroup, value: Value, fan_in: int) -> int:
+    """How many populations may make a value that a group reads; each neuron sums up to ``fan_in``.
+
+    A value of which each neuron sums one element has copies alone, others as if all had as many.
+    """
+    summed = fan_in_of(group)
+    read = [branch for branch in group.branches if branch.source == value]
+    added = bool(read) and fan_in_of(replace(group, branches=tuple(read))) == len(read)
+    return max(1, 1 + (fan_in - summed) // (len(read) if added else summed))
 
 
 def replace_weights(node: Node, source: Operand, weight: Array, bias: Array, *merged: Node) -> Node:

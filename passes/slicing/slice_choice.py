@@ -11,7 +11,7 @@ from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 from qcompiler.passes.calibration.snap import lies_far
-from qcompiler.passes.folding.linear import fan_in_of
+from qcompiler.passes.folding.linear import most_copies
 from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.quantization.membrane_limits import ROOM
@@ -152,8 +152,8 @@ class SliceChoice:
         group, total = group_named(graph, name), found.channels.sum()
         most = self.slices
         if self.fan_in:
-            summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
-            most = max(1, self.fan_in // summed)
+            value, readers = group.result, readers_of(graph, group.result)
+            most = min((most_copies(g, value, self.fan_in) for g in readers), default=self.fan_in)
         if self.potential and found.weights and is_exact(graph, self.t_max):
             weights = found.weights * (ROOM / self.potential) ** 2
             most = max(1, min(most, round((found.disturbed / weights) ** 0.25)))

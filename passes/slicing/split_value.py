@@ -12,7 +12,7 @@ from qcompiler.ir import Graph, Tensor, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 from qcompiler.passes.calibration.histogram import Histogram
-from qcompiler.passes.folding.linear import fan_in_of
+from qcompiler.passes.folding.linear import most_copies
 from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.quantization.levels import levels_of, map_values, spiking_values
 
@@ -38,10 +38,11 @@ def shorter_slices(
     levels, count = levels_of(graph, group.result, t_max), slicing.slices
     half = (levels + 1) // 2
     more = -(-count * (levels - 1) // (half - 1)) if half > _SHORTEST else count
-    summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
+    readers = readers_of(graph, group.result) if fan_in else ()
+    most = min((most_copies(g, group.result, fan_in) for g in readers), default=more)
     neurons = sum(size(value.type) for value in spiking_values(graph))
     few = size(group.result.type) * more <= _SMALL_SHARE * neurons
-    if not few or more == count or 0 < fan_in < summed * more:
+    if not few or more == count or most < more:
         return graph, slicing
     return _with_levels(graph, name, half), replace(slicing, slices=more)
 

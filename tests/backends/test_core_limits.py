@@ -84,23 +84,29 @@ def fat(length: int, kept: int = 1 << 20, pool: bool = False) -> onnx.ModelProto
 
 
 def test_a_layer_beyond_the_axons_is_refused_before_the_work() -> None:
-    seen: list[str] = []
+    body = "c = Conv(x, w) r = Relu(c) f = Flatten(r) y = Gemm(f, g)"  # of one channel
+    proto, seen = model("float[N,1,68,68] x", body, w=(1, 1, 66, 66), g=(9, 2)), list[str]()
     begin = time.process_time()
-    with pytest.raises(UnsupportedModel, match=r"at least 5000 input axons.* has 4096") as caught:
+    with pytest.raises(UnsupportedModel, match=r"at least 4356 input axons.* has 4096") as caught:
         qcompiler.compile(
-            fat(5000),
-            calibration=data(fat(5000), 200),
+            proto,
+            calibration=data(proto, 100),
             target="loihi",
             watch=lambda step, graph: seen.append(step.name),
         )
     assert not seen and time.process_time() - begin < 30
     (finding,) = caught.value.diagnostics
-    assert finding.nodes == ("h_node", "r_node")
+    assert finding.nodes == ("c_node", "r_node")
     assert "pool before the layer, or prune it" in (finding.help or "")
-    remedies = fat(5000, pool=True), fat(5000, kept=4000)
-    for proto in remedies:
-        qcompiler.compile(proto, calibration=data(proto, 8), target="loihi")
-    qcompiler.compile(fat(5000), calibration=data(fat(5000), 8), target="reference")
+    qcompiler.compile(proto, calibration=data(proto, 8), target="reference")
+
+
+def test_layers_beyond_the_axons_are_split() -> None:
+    seen: list[str] = []
+    for proto in (fat(5000), fat(5000, pool=True), fat(5000, kept=4000)):
+        program = qcompiler.compile(proto, calibration=data(proto, 8), target="loihi")
+        seen.append(" ".join(node.result.name for node in program.graph.nodes))
+    assert [":partial1" in names for names in seen] == [True, False, False]
 
 
 def test_passes_run_once_for_limits_and_program(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,12 +40,18 @@ def without_padded_taps(node: Node, _: Graph) -> tuple[Node, ...] | None:
 
 def _used(node: Node, axis: int) -> Array:
     """Which taps of a kernel along an axis of space meet a pixel somewhere."""
+    found: Array = taps_on_image(node, axis).any(axis=1)
+    return found
+
+
+def taps_on_image(node: Node, axis: int) -> Array:
+    """Which taps of a kernel along an axis of space meet a pixel, ``taps x places``."""
     assert isinstance(node.op, Conv)
     size = node.operands[0].type.shape[1 + axis]
     outs, taps = node.result.type.shape[1 + axis], node.operands[1].type.shape[2 + axis]
     first = np.arange(taps) * node.op.dilations[axis] - node.op.pads[axis]
     places = first[:, None] + np.arange(outs) * node.op.strides[axis]
-    found: Array = ((places >= 0) & (places < size)).any(axis=1)
+    found: Array = (places >= 0) & (places < size)
     return found
 
 
