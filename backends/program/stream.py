@@ -14,7 +14,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.prologue import run_on_sequences
 
 from .given_arrays import arrays_of
-from .input_batches import check_lengths, holds_frames
+from .input_batches import check_lengths, holds_frames, input_batches
 from .outgrown import OutgrownStates
 from .states import CarriedState, State, carried_states
 
@@ -96,10 +96,16 @@ class Stream:
         self._outgrown.reset()
 
     def begin(self, states: Mapping[str, Array]) -> None:
-        """Begin new sequences from real states, by input: ``sequences x shape``."""
+        """Begin new sequences from real states, by input: ``sequences x shape``.
+
+        Raises DataError for other names, shapes or lengths, and for what is not finite.
+        """
+        carried = {one.state.input: one for one in self._states}
+        values = tuple(value for value in self.program.graph.inputs if value.name in carried)
+        (given,) = input_batches((states,), values, lambda sequences: sequences)
         self.reset()
-        for one in self._states:
-            self._levels[one.state.input] = one.levels(states[one.state.input])
+        for array, value in zip(given.arrays, values, strict=True):
+            self._levels[value.name] = carried[value.name].levels(array)
 
     def step(self, *frames: Any) -> Array | tuple[Array, ...]:
         """The outputs of the next frame in real units; a tuple if there are several.

@@ -430,7 +430,8 @@ def test_interrupt_leaves_nothing(folder: Path) -> None:
         "    name = 'slow'\n"
         "    def __call__(self, graph):\n"
         "        print('ready', flush=True)\n"
-        "        time.sleep(60)\n"
+        "        for _ in range(600):\n"  # a signal just before one long sleep waits for its end
+        "            time.sleep(0.1)\n"
         "        return graph\n"
     )
     command = [

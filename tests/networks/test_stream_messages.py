@@ -58,6 +58,24 @@ def test_sequences_are_arrays() -> None:
     assert "sequences x frames x shape" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        ({}, "no array for the input h_in"),
+        ({"h_in": np.zeros((2, 8)), "s": np.zeros(2)}, "no input is named s"),
+        ({"h_in": np.zeros((2, 4))}, "takes frames of shape"),
+        ({"h_in": np.full((2, 8), np.nan)}, "contain NaN"),
+    ],
+)
+def test_states_to_begin_from_are_checked(states: dict[str, Any], told: str) -> None:
+    stream = compiled("elman").stream()
+    stream.step(sequences(2, 1)[:, 0])
+    before = stream.levels["h_in"]
+    with pytest.raises(DataError, match=told):
+        stream.begin(states)
+    np.testing.assert_array_equal(stream.levels["h_in"], before)
+
+
 def test_one_frame_of_one_sequence_is_measured() -> None:
     program, x = compiled("elman"), sequences(1, 2)[0]
     found = program.stream().measure(x[0]).outputs["y"]
