@@ -48,6 +48,7 @@ from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.true_values import remember
 from qcompiler.passes.base import Pass, check_limits
 from qcompiler.passes.calibration.data import NOT_FINITE
+from qcompiler.passes.folding.arrangement.scalars import with_axes
 from qcompiler.passes.quantization.levels import PRECISE, check_levels
 from qcompiler.passes.quantization.slope_limits import check_weight_bits
 
@@ -134,7 +135,7 @@ class LowerActivations(Pass):
                 case _:
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
-        return drop_dead(replace(graph, nodes=tuple(nodes)))
+        return with_axes(drop_dead(replace(graph, nodes=tuple(nodes))))  # bits are of the inputs
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:
         """The fit of every function of a graph with ranges."""

@@ -27,3 +27,17 @@ def test_no_level_of_a_gate_is_far_from_the_model(bits: int | None) -> None:
         errors.append(np.square(program.run(data) - wanted).mean())
     assert errors[1] <= errors[0]
     same_spikes(program, "fast", *(array[:4] for array in data.values()))
+
+
+@pytest.mark.parametrize("t_max", [16, 64])
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+def test_inputs_of_one_number_a_frame_are_multiplied(target: str, t_max: int) -> None:
+    """Their populations have an axis of length 1; the frames have none."""
+    rng = np.random.default_rng(1)
+    data = {name: rng.uniform(-1, 1, 100).astype(np.float32) for name in "xu"}
+    proto = model("float[N] x, float[N] u", "y = Mul(x, u)")
+    program = qcompiler.compile(proto, target=target, calibration=data, t_max=t_max)
+    found = program.run(data)
+    assert isinstance(found, np.ndarray) and found.shape == (100,)
+    assert np.abs(found - data["x"] * data["u"]).max() < 3 / 15  # three values of 16 levels
+    same_spikes(program, "fast", *(array[:4] for array in data.values()))
