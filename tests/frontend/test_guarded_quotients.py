@@ -84,6 +84,29 @@ def test_that_values_of_both_signs_are_0_is_chance() -> None:
         import_model(model("float[N,2] x", LAYERS + body, **CONSTANTS), None, True)
 
 
+POINTS = {  # 0 at one point inside the range of what the layer gives, or nowhere
+    "magnitude": "p = Abs(h)",
+    "square": "p = Pow(h, two)",
+    "product": "p = Mul(h, h)",
+    "factors": "s = Pow(h, two) p = Mul(s, each)",
+    "view": "s = Pow(h, two) u = Reshape(s, line) p = Reshape(u, back)",
+    "distance": "s = Sub(d, one) p = Mul(s, s)",
+    "limited": "p = Min(h, two)",
+    "below": "s = Neg(one) p = Min(d, s)",
+}
+
+
+@pytest.mark.parametrize("body", POINTS.values(), ids=POINTS)
+def test_no_level_holds_a_0_inside_a_range(body: str) -> None:
+    constants = {**CONSTANTS, "each": np.array([1, 2, 3], np.float32), "back": ints(-1, 3)}
+    proto = model(
+        "float[N,2] x", f"{LAYERS} {body} c = Equal(p, zero) y = Where(c, n, d)", **constants
+    )
+    with pytest.raises(UnsupportedModel, match="only chance makes them equal") as caught:
+        import_model(proto, None, True)
+    assert "Less(Abs(x), 0.1)" in (caught.value.diagnostics[0].help or "")
+
+
 @pytest.mark.parametrize("shape", [(3,), (2, 1), (1, 2, 3)])
 def test_constants_for_each_element_are_divided_by_a_value(shape: tuple[int, ...]) -> None:
     agrees(model("float[N,2,3] x", "e = Exp(x) y = Div(c, e)", c=shape))
@@ -92,6 +115,7 @@ def test_constants_for_each_element_are_divided_by_a_value(shape: tuple[int, ...
 
 MOST = "m = ReduceMax<axes=[1]>(h)"
 EQUALITIES = {  # what is refused, why, and what the message proposes instead
+    "magnitude": ("a = Abs(h) c = Equal(a, zero)", "only chance", "a = Abs(h) c = Less(a, tenth)"),
     "near": ("c = Equal(h, n)", "only chance", "e = Sub(h, n) a = Abs(e) c = Less(a, tenth)"),
     "whole": ("c = Equal(h, n)", "only chance", "a = Round(h) b = Round(n) c = Equal(a, b)"),
     "sum": (
@@ -110,4 +134,6 @@ def test_equality_of_real_numbers_has_a_remedy(name: str) -> None:
     constants = {**CONSTANTS, "tenth": np.float32(0.1), "v": (2, 3)}
     with pytest.raises(UnsupportedModel, match=why):
         import_model(model("float[N,2] x", f"{layer} {refused} y = Cast<to=1>(c)", **constants))
-    agrees(model("float[N,2] x", f"{layer} {remedy} y = Cast<to=1>(c)", **constants))
+    proto = model("float[N,2] x", f"{layer} {remedy} y = Cast<to=1>(c)", **constants)
+    agrees(proto)
+    qcompiler.compile(proto, calibration=frames())

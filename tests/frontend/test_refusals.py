@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         17,
         {"c": np.float32(2)},
         "Equal of real numbers",
-        "Less(Abs(a - b)",
+        "Less(Abs(x)",
     ),
     "peaks": (
         "float[N,1,6,6] x",

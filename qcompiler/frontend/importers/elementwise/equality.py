@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 from onnx import TensorProto
 
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
-from qcompiler.ir.ann import Function, MaxPool
+from qcompiler.ir.ann import Affine, Function, MaxPool
 from qcompiler.ir.ann.formula import JUMPS
+from qcompiler.ir.ann.formula import values as numbers
 from qcompiler.ir.view import View
 
 from .activations import constant_for, spread
@@ -20,6 +22,8 @@ from .signs import is_never_negative
 
 _ENDS = (-0.5, 0.5)  # around one whole number
 _NEAR = "{0} {1} > {2} {0} > *"
+_ABOVE = np.pi * np.geomspace(1e-2, 1e5, 20_000)
+_ANYWHERE = np.concatenate((-_ABOVE, _ABOVE))  # none of them round: a single point is not met
 _STAYS = JUMPS | {"max", "min"}  # words of functions that may stay at one value
 
 
@@ -42,10 +46,11 @@ def equality(node: NodeContext) -> Value:
         wide = spread(node, values[0], shape)
         return _near_zero(node, [affine(node, wide, 1.0, -bound, "difference") for _ in _ENDS])
     (root, formula), number = formulas(node, values[0]), float(bound.reshape(-1)[0])
-    root = spread(node, root, shape)
-    if not number and not is_whole(node, values[0]) and is_never_negative(node.scope, values[0]):
-        return boolean(node, root, f"0 {formula} >=")
-    return boolean(node, root, _equal(node, values, formula, repr(number)))
+    wide = spread(node, root, shape)
+    above = not number and is_never_negative(node.scope, values[0])
+    if above and not is_whole(node, values[0]) and _levels_hold(node, root, formula, "0"):
+        return boolean(node, wide, f"0 {formula} >=")
+    return boolean(node, wide, _equal(node, values, formula, repr(number)))
 
 
 def _near_zero(node: NodeContext, differences: list[Value]) -> Value:
@@ -63,7 +68,8 @@ def _equal(node: NodeContext, values: list[Value], one: str, other: str) -> str:
     """The formula of an equality; Refused if only chance makes the sides equal."""
     if all(is_whole(node, value) for value in values):
         return _NEAR.format(f"{one} {other} -", *_ENDS)
-    if _STAYS & {*one.split(), *other.split()}:
+    stays = _STAYS & {*one.split(), *other.split()}
+    if stays and _levels_hold(node, formulas(node, values[0])[0], one, other):
         return f"{one} {other} >= {other} {one} >= *"
     if any(_is_maximum(node, *pair) for pair in (values, values[::-1])):
         raise Refused(
@@ -73,9 +79,26 @@ def _equal(node: NodeContext, values: list[Value], one: str, other: str) -> str:
         )
     raise Refused(
         "Equal of real numbers is not supported: only chance makes them equal",
-        "round both sides, or ask whether they are near: Less(Abs(a - b), 0.1), or Less(sum, 0.5) "
-        "where the sum of a mask may be 0",
+        "round both sides, or ask whether they are near: Less(Abs(x), 0.1), with a - b for x, or "
+        "Less(sum, 0.5) where the sum of a mask may be 0",
     )
+
+
+def _levels_hold(node: NodeContext, root: Value, one: str, other: str) -> bool:
+    """Whether functions of a root are equal along a range, or at the end of one: a root of 0."""
+    x = _ANYWHERE
+    if is_never_negative(node.scope, root) and _is_end(node, root):
+        x = np.append(x[x > 0], 0.0)
+    return bool((numbers(one, x) == numbers(other, x)).any())
+
+
+def _is_end(node: NodeContext, value: Value) -> bool:
+    """Whether 0 ends the range of what views and factors make this of: passes join functions."""
+    made = node.scope.builder.producer(value)
+    if made is None or not isinstance(made.op, View | Affine):
+        return True
+    sources = (operand for operand in made.operands if isinstance(operand, Value))
+    return all(_levels_hold(node, *formulas(node, source), "0") for source in sources)
 
 
 def _is_maximum(node: NodeContext, value: Value, *others: Value) -> bool:

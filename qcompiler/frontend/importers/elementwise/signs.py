@@ -35,6 +35,8 @@ def is_never_negative(scope: Scope, value: Value) -> bool:
             return _is_positive(formula, is_never_negative(scope, x))
         case Clip(low, _) if low is not None and low >= 0:
             return True
+        case Clip(_, high) if high is not None and high < 0:
+            return False
         case Affine():
             if any((array < 0).any() for array in made.arrays):
                 return False
