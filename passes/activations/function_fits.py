@@ -8,7 +8,7 @@ import numpy as np
 
 from qcompiler.ir import Node, Operand, Range, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Conv, Dense, Multiply, SumPool
-from qcompiler.ir.ann.formula import JUMPS
+from qcompiler.ir.ann.formula import JUMPS, choices
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.folding.linear import parameters
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_output
@@ -19,7 +19,7 @@ from .activation_fit import ActivationFit, gains_of, power_of, range_of, width_o
 from .channel_fits import ROUNDED, Channels, clips_of, worst_of
 from .duplication import MORE_CLIPS, MOST_CLIPS, is_small, most_clips
 from .inlining import has_products, is_few
-from .piecewise import PiecewiseLinear
+from .piecewise import SAMPLES, PiecewiseLinear
 from .resolution import Resolution
 from .segments import error_between, error_within, fit
 
@@ -193,6 +193,9 @@ def _without_poles(node: Node, formula: str) -> str:
     """A formula that jumps beside a pole, as ``1 / x`` unless x is 0: cut to the result's range."""
     words = {*formula.split()}
     if not ("/" in words and JUMPS & words) or node.arrays:
+        return formula
+    sides = choices(formula, np.linspace(*range_of(node.operands[0], node), SAMPLES), JUMPS)
+    if (sides[:, 1:] == sides[:, :-1]).all():  # the pole is elsewhere
         return formula
     low, high = range_of(node.result, node)
     return f"{formula} {low!r} max {high!r} min"

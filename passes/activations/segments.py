@@ -11,7 +11,7 @@ without large weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -58,17 +58,18 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
     )
     below = np.concatenate(([0.0], np.cumsum(heights)))
     begins, ends = np.append(x[0], right), np.append(left, x[-1])
-    parts = zip(begins, ends, below, strict=True)
+    parts = list(zip(begins, ends, below, strict=True))
     return _joined(formula, parts, bound, narrowest)._replace(jumps=jumps)
 
 
 def _joined(
-    formula: str, parts: Iterable[tuple[float, float, float]], bound: float, narrowest: float
+    formula: str, parts: Sequence[tuple[float, float, float]], bound: float, narrowest: float
 ) -> PiecewiseLinear:
     """The fits of the parts of a domain: where each begins and ends, and what jumps add to it."""
     knots, heights, error = [np.zeros(0)], [np.zeros(0)], 0.0
+    whole = parts[-1][1] - parts[0][0]
     for begin, end, below in parts:
-        if end - begin <= FAINT * max(abs(begin), abs(end)):
+        if end - begin <= FAINT * max(whole, abs(begin), abs(end)):
             continue
 
         def function(x: Array, below: float = below) -> Array:

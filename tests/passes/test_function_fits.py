@@ -10,6 +10,7 @@ from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Graph, evaluate
 from qcompiler.ir.ann import Clip
 from qcompiler.passes.activations.duplication import MOST_CLIPS
+from qcompiler.passes.activations.segments import fit
 from qcompiler.passes.calibration.data import run
 from tests.support.onnx_models import model, run_onnx
 from tests.support.random_networks import compiled
@@ -50,6 +51,15 @@ def test_membranes_bound_the_segments_of_steep_functions(steep: float, fewer: bo
         for text in texts
     )
     assert 1 <= bound < free if fewer else bound == free
+
+
+def test_a_jump_just_beside_an_end_leaves_the_segments_behind_it() -> None:
+    """Rounding is a steep slope between the two: beside it, all others were flat."""
+    found = fit("x 1e-12 > 1 x / 0 where 0 max 1 min", (0.0, 16.0), 0.01, 1 / 16)
+    x = np.linspace(2, 16, 99)
+    levels = np.interp(x, found.knots, found.values) + sum(jump.height for jump in found.jumps)
+    np.testing.assert_allclose(levels, 1 / x, atol=0.01)
+    assert np.count_nonzero(found.slopes) > 3
 
 
 @pytest.mark.parametrize("t_max", [8, 16])
