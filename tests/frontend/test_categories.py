@@ -128,6 +128,20 @@ def test_normalizer_is_a_product(norm: str) -> None:
     np.testing.assert_allclose(found, run_onnx(proto, {"x": x})[0], atol=1e-6)
 
 
+def test_a_row_of_zeros_costs_a_normalizer_no_accuracy() -> None:
+    proto = model([node("Normalizer", "x", "y", norm="L1")], width=3)
+    x = np.random.default_rng(3).uniform(0.2, 2, (100, 3)).astype(np.float32)
+    none = np.zeros((1, 3), np.float32)
+    errors = []
+    for data in (x, np.concatenate((x, none))):
+        program = qcompiler.compile(
+            proto, target="reference", calibration=data, t_max=64, allow_products=True
+        )
+        errors.append(np.sqrt(np.mean((program.run(x) - run_onnx(proto, {"x": x})[0]) ** 2)))
+    assert not np.any(program.run(none))
+    assert errors[1] < 1.2 * errors[0]  # the first segment is wider, from 0 on
+
+
 @pytest.mark.parametrize("indices", [[2, 0], [[2, 0]]])
 def test_columns_are_extracted(indices: list[Any]) -> None:
     proto = model([node("ArrayFeatureExtractor", "x i", "y")], width=4, i=np.array(indices))

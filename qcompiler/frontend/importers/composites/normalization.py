@@ -163,7 +163,8 @@ def lp_normalization(node: NodeContext) -> Value:
     terms = absolute(inner) if power == 1 else apply_formula(inner, "x x *")
     total = reduced(node.within("total"), "sum", terms, frozenset([axis]), keep=True)
     root = "" if power == 1 else " sqrt"
-    factor = node.part("factor", Function(f"1 x {_LEAST!r} max{root} /"), total)
+    formula = f"x {_LEAST!r} > 1 x{root} / 0 where"  # where all are 0, so are the quotients
+    factor = node.part("factor", Function(formula), total)
     return product(node, x, factor)
 
 
