@@ -29,6 +29,8 @@ from .model_graph import Entry
 from .node_report import NOT_CHECKED
 from .stand_ins import StandIns
 
+_NORMALIZER = "ai.onnx.ml.Normalizer"
+_GIVES_REAL = CASTS | {_NORMALIZER}  # views whose results need not be of the type they read
 _CAST = "cast them to floating point first, and compute with real numbers"
 _REAL_OUTPUT = "end the model before this node: its result in real numbers is that of its input"
 _LOOKED_UP = "looked up in a table in front of the network"
@@ -104,7 +106,7 @@ class DataNodes:
         if op_type in CASTS and ends and self._truncated(results):
             reason = f"{op_type} to integers is not supported at an output"
             raise Refused(reason, CUT_BEFORE_INTEGERS)
-        if kinds and op_type in VIEWS and op_type not in CASTS and not looks_up(node):
+        if kinds and op_type in VIEWS and op_type not in _GIVES_REAL and not looks_up(node):
             scope.kinds |= {value.name: kinds[0] for value in results}
             if self._truncated(node.inputs):
                 scope.truncated |= {value.name for value in results}
@@ -142,7 +144,7 @@ class DataNodes:
         kinds = [held[value.name] for value in values if value.name in held]
         if kinds and op_type not in TAKES_INTEGERS and op_type not in VIEWS:
             raise Refused(f"{op_type} of integers that depend on the data is not supported", _CAST)
-        casts = op_type in CASTS or op_type not in VIEWS
+        casts = op_type in _GIVES_REAL or op_type not in VIEWS
         if casts and op_type not in ENCODERS and self._truncated(inputs):
             reason = f"{op_type} of real numbers cast to integers is not supported"
             raise Refused(reason, CUT_BEFORE_INTEGERS)
@@ -162,7 +164,7 @@ def _only_moves(node: NodeContext) -> bool:
     """Whether a node makes views of given values alone: no padding, and nothing of the network."""
     values = [item for item in node.inputs if isinstance(item, Value)]
     joined = node.op_type == "Concat" and len(values) < len(node.inputs)
-    pads = joined or node.op_type in ("CenterCropPad", "ai.onnx.ml.Normalizer")
+    pads = joined or node.op_type in ("CenterCropPad", _NORMALIZER)
     return not pads and all(is_given(node.scope, value) for value in values)
 
 

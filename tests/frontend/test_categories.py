@@ -85,6 +85,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "integers": {"keys_int64s": (0, 2, 5), "values_int64s": (2, 0, 1), "default_int64": -1},
     "real numbers": {"keys_floats": (0.5, 1.0, 4.0), "values_floats": (2.0, 0.0, 1.0)},
     "to real numbers": {"keys_int64s": (3, 1), "values_floats": (0.5, 2), "default_float": 9.0},
+    "a key twice": {"keys_int64s": (3, 1, 3), "values_floats": (0.5, 2.0, 4.0)},
 }
 
 
@@ -120,10 +121,12 @@ def test_binarizer_is_a_step(threshold: float) -> None:
     expect(proto, np.array([[0, 1.5], [-1, 2], [1, 1.25]]))
 
 
+@pytest.mark.parametrize(("kind", "last"), [(TensorProto.FLOAT, 0.25), (TensorProto.INT64, 2)])
 @pytest.mark.parametrize("norm", ["L1", "L2"])
-def test_normalizer_is_a_product(norm: str) -> None:
-    proto = model([node("Normalizer", "x", "y", norm=norm)], width=3)
-    x = np.array([[0, 0, 0], [-3, 1, 2], [1, 0.25, -0.5]], np.float32)
+def test_normalizer_is_a_product(norm: str, kind: int, last: float) -> None:
+    proto = model([node("Normalizer", "x", "y", norm=norm)], kind, width=3)
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    x = np.array([[0, 0, 0], [-3, 1, 2], [1, last, 5]], dtype)
     (found,) = evaluate(import_model(proto, None, True).graph, x)
     np.testing.assert_allclose(found, run_onnx(proto, {"x": x})[0], atol=1e-6)
 

@@ -44,6 +44,8 @@ def label_encoder(node: NodeContext) -> Value:
     keys, values = _table(node, "keys"), _table(node, "values")
     if len(keys) != len(values):
         raise InvalidNode(f"has {len(keys)} keys for {len(values)} values")
+    first = np.sort(np.unique(keys, return_index=True)[1])  # of a key given twice
+    keys, values = keys[first], values[first]
     x = node.activation()
     if isinstance(x.type, Tensor) and x.type.dtype == "i64":
         return _label(node, x, keys, values)
