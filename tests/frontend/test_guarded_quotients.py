@@ -20,6 +20,7 @@ CONSTANTS: dict[str, Any] = {
     "last": ints(1),
     "line": ints(-1, 1, 3),
     "shape": ints(1, 3),
+    "each": np.array([1, 0, 3], np.float32),
     "w": np.array([[1, -1, 2], [-2, 1, 1]], np.float32),
 }
 LAYERS = "h = MatMul(x, w) n = Relu(h) g = Neg(h) d = Relu(g) "
@@ -42,6 +43,17 @@ CASES = {
         "c = Greater(d, zero) q = Div(h, d) p = Mul(q, two) u = Reshape(p, line)"
         " e = Reshape(c, line) t = Transpose<perm=[0,2,1]>(u) f = Transpose<perm=[0,2,1]>(e)"
         " y = Where(f, t, zero)"
+    ),
+    "shifted": (
+        "c = Greater(d, zero) q = Div(h, d) p = Mul(q, two) s = Add(p, half) y = Where(c, s, h)"
+    ),
+    "shifts behind views": (
+        SUM + "c = Greater(t, zero) q = Div(h, t) s = Add(q, half) u = Reshape(s, line)"
+        " v = Mul(u, each) a = Add(v, each) e = Unsqueeze(c, last) y = Where(e, a, zero)"
+    ),
+    "factors in front of views": (
+        "c = Greater(d, zero) q = Div(h, d) p = Mul(q, each) u = Reshape(p, line)"
+        " v = Mul(u, two) e = Reshape(c, line) y = Where(e, v, zero)"
     ),
     "product behind views": (
         SUM + "c = Greater(t, zero) q = Div(h, t) u = Reshape(q, line) e = Expand(c, shape)"
@@ -98,7 +110,7 @@ POINTS = {  # 0 at one point inside the range of what the layer gives, or nowher
 
 @pytest.mark.parametrize("body", POINTS.values(), ids=POINTS)
 def test_no_level_holds_a_0_inside_a_range(body: str) -> None:
-    constants = {**CONSTANTS, "each": np.array([1, 2, 3], np.float32), "back": ints(-1, 3)}
+    constants = {**CONSTANTS, "back": ints(-1, 3)}
     proto = model(
         "float[N,2] x", f"{LAYERS} {body} c = Equal(p, zero) y = Where(c, n, d)", **constants
     )

@@ -14,12 +14,12 @@ from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import Node, Value
-from qcompiler.ir.ann import Affine, Function, Multiply
+from qcompiler.ir.ann import Add, Affine, Function, Multiply
 from qcompiler.ir.ann.formula import compose
 from qcompiler.ir.index_maps import Arrangement, places_of
 from qcompiler.ir.view import View
 
-from .activations import scaled_by
+from .activations import scaled_by, spread
 from .formulas import formulas
 
 
@@ -52,46 +52,80 @@ def chosen_or_zero(
         return None
     if (kept := _or_zero(node, root, choice, x)) is not None:
         return kept
-    views, scale = list[Node](), np.ones((), np.float32)
+    chain, zero = list[Node](), np.zeros((), np.float32)
+    scale, shift = zero + 1, zero  # of the product, behind all views
     while (made := node.scope.builder.producer(x)) and isinstance(made.op, View | Affine):
-        if isinstance(made.op, View):
-            views.append(made)
-        else:  # a factor of both, behind the product
-            own, shift = made.arrays
-            if shift.any() or (views and own.size > 1):
-                return None
-            scale = scale * (own.reshape(()) if views else own)
+        if isinstance(made.op, View) or not (terms := _alike(made, chain)):
+            chain.append(made)
+        else:
+            scale, shift = scale * terms[0], scale * terms[1] + shift
         source = made.operands[0]
         assert isinstance(source, Value)
         x = source
+    if any(map(_shifts, chain)) or (found := _chain_or_zero(node, root, choice, x, chain)) is None:
+        return None
+    found = scaled_by(node, found, scale, "scaled")
+    if not shift.any():
+        return found
+    share = spread(node, node.part("share", Function(choice), root), shape)
+    return node.part("shifted", Add(), found, scaled_by(node, share, shift, "shift"))
+
+
+def _chain_or_zero(
+    node: NodeContext, root: Value, choice: str, x: Value, chain: Sequence[Node]
+) -> Value | None:
+    """The same of a value behind views and factors, the last of them first."""
+    if (kept := _or_zero(node, root, choice, x, chain)) is not None:
+        return kept
+    made = node.scope.builder.producer(x)
     if made is None or not isinstance(made.op, Multiply):
         return None
-    seen = [_behind(node, one, views[::-1]) for one in made.operands if isinstance(one, Value)]
-    for factor, other in (seen, seen[::-1]):
-        if (kept := _or_zero(node, root, choice, factor)) is not None:
-            found = node.part("product", Multiply(), kept, other)
-            return scaled_by(node, found, scale, "scaled")
+    views = [one for one in chain if isinstance(one.op, View)]
+    sides = [one for one in made.operands if isinstance(one, Value)]
+    for one, other in (sides, sides[::-1]):
+        if (kept := _or_zero(node, root, choice, one, views)) is not None:
+            return node.part("product", Multiply(), kept, _behind(node, other, chain))
     return None
 
 
-def _behind(node: NodeContext, value: Value, views: Sequence[Node]) -> Value:
-    """A value behind views, the first of them first."""
-    for view in views:
-        value = node.part("view", view.op, value, *view.operands[1:])
+def _alike(scaling: Node, behind: Sequence[Node]) -> tuple[Array, ...]:
+    """A scale and a shift if these may follow what is behind them: one for all; else nothing."""
+    if not behind:
+        return scaling.arrays
+    only_views = all(isinstance(one.op, View) for one in behind)
+    same = only_views and all(array.size == 1 for array in scaling.arrays)
+    return tuple(array.reshape(()) for array in scaling.arrays) if same else ()
+
+
+def _shifts(made: Node) -> bool:
+    return isinstance(made.op, Affine) and bool(made.arrays[1].any())
+
+
+def _behind(node: NodeContext, value: Value, chain: Sequence[Node]) -> Value:
+    """A value behind views and factors, the last of them first."""
+    for one in reversed(chain):
+        value = node.part("behind", one.op, value, *one.operands[1:])
     return value
 
 
-def _or_zero(node: NodeContext, root: Value, choice: str, factor: Value) -> Value | None:
-    """A factor where it is chosen, else 0, if it and the choice are functions of one value."""
+def _or_zero(
+    node: NodeContext, root: Value, choice: str, factor: Value, chain: Sequence[Node] = ()
+) -> Value | None:
+    """A factor where it is chosen, else 0, if it and the choice are functions of one value.
+
+    Views and factors behind it follow.
+    """
     one, other = _source(node, root), _source(node, factor)
-    shape = factor.type.shape
-    if one.value != other.value or not np.array_equal(
-        np.broadcast_to(one.places, shape), other.places
-    ):
+    views = [made for made in chain if isinstance(made.op, View)]
+    behind = other._replace(views=(*views, *other.views))
+    if one.value != other.value:
+        return None
+    places = behind.places
+    if not np.array_equal(np.broadcast_to(one.places, places.shape), places):
         return None
     formula = f"{compose(choice, one.formula)} {other.formula} 0 where"
     found = node.part("kept", Function(formula), one.value)
-    return _behind(node, found, other.views[::-1])
+    return _behind(node, found, (*chain, *other.views))
 
 
 def _source(node: NodeContext, value: Value) -> _Source:
