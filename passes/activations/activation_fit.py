@@ -81,7 +81,7 @@ def range_of(operand: Operand, node: Node) -> Range:
         help_ = "put what makes it before normalize, and that before lower-activations, in --passes"
         raise InvalidGraph(Diagnostic(message, node.origin, help_))
     low, high = bounds
-    narrow = 1e-6 * max(1.0, abs(low))
+    narrow = 1e-6 * max(abs(low), abs(high))
     half = max(0.5, narrow / 2)
     return (low, high) if high - low > narrow else (low - half, low + half)
 

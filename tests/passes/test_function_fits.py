@@ -40,6 +40,22 @@ def test_segments_begin_at_zero(function: str) -> None:
     np.testing.assert_allclose(evaluate(graph, X)[0], exact, atol=0.02 * np.ptp(exact))
 
 
+@pytest.mark.parametrize("size", [3e-8, 1e-12])
+def test_functions_of_tiny_values_are_their_lines_there(size: float) -> None:
+    """A range is narrow beside its own values, not beside 1: from there on it is any other."""
+    body = "a = MatMul(x, w) b = HardSwish(a) y = MatMul(b, v)"
+    tiny, small = (
+        model("float[N,8] x", body, w=(W * scale).astype(np.float32), v=W.T)
+        for scale in (size, 1e-5)
+    )
+    (found, same) = (
+        np.asarray(qcompiler.compile(one, calibration=X, target="reference").run(X)) / scale
+        for one, scale in ((tiny, size), (small, 1e-5))
+    )
+    # the function bends by 1e-5 of the values at 1e-5, which moves few of them by a level
+    assert np.mean((found - same) ** 2) < 1e-3 * np.var(same)
+
+
 @pytest.mark.parametrize(("steep", "fewer"), [(0.3, False), (10.0, True)])
 def test_membranes_bound_the_segments_of_steep_functions(steep: float, fewer: bool) -> None:
     """The whole sum in the membrane of a narrow segment leaves room for a slope of 1, or none."""
