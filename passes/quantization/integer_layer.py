@@ -34,6 +34,7 @@ _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
 _COSTLY = 2**0.25  # factor by which a proof may keep weights below what their bits allow
 _ALIKE = 0.9  # share of the steepest slope that others have at least, where one suits them all
 _ATTEMPTS = 12
+_FEWEST = 3  # levels, and one: what membranes hold of neurons of two levels
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 _STUCK = 8  # attempts after which they shrink by more than they must: small weights stay, rounded
 
@@ -118,14 +119,21 @@ def integer_layer_of(
         best = best_slopes(ratios, lower, _ALIKE) if common else best_slopes(ratios, lower)
         slope = np.where(lower < slope, best, slope)
         steepest = lower if common else slope
-    raise ExceededLimits(
-        Diagnostic(
-            "the membrane potentials, or the inputs of one step, exceed the limits of the target",
-            group.origin,
-            "use a smaller --t-max"
-            + (", or --target reference" if limits.input < limits.potential else ""),
-        )
-    )
+    raise ExceededLimits(_too_large(load, real.gain, group))
+
+
+def _too_large(load: MembraneLoad, gain: Array, group: FusionGroup) -> Diagnostic:
+    """What helps against membranes and inputs as large as these: not what cannot."""
+    limits, least = load.limits, load.reach / np.maximum(load.slope * gain, 1)  # at a slope of 1
+    chip = limits.input < limits.potential
+    beyond = "the limits of the target" if chip else "what engines compute exactly"
+    help_ = "use a smaller --t-max"
+    if np.max(least) * _FEWEST > limits.exact * (load.t_max + 1):
+        help_ = "scale the features of its inputs to like sizes, as a StandardScaler does"
+    elif chip and np.max(least) <= limits.exact:
+        help_ += ", or --target reference"
+    what = f"the membrane potentials, or the inputs of one step, exceed {beyond}"
+    return Diagnostic(what, group.origin, help_)
 
 
 def split_weights(

@@ -100,7 +100,7 @@ class MembraneLoad:
         return whole
 
     def _proved(self) -> Array:
-        potential: Array = self._reach / self.limits.potential
+        potential: Array = self.reach / self.limits.potential
         if self.limits.input >= self.limits.potential:
             return potential
         return np.maximum(potential, self._extremes(self.drive)[0] / self.limits.input)
@@ -108,12 +108,13 @@ class MembraneLoad:
     def _within(self, bounds: Bounds) -> Array:
         drive = self.drive.bounded(bounds)
         given, state = self._extremes(drive)
-        exact: Array = self._reach / self.limits.exact
+        exact: Array = self.reach / self.limits.exact
         state = np.maximum(state, self._threshold(drive)) / self.limits.potential
         return np.maximum(np.maximum(given / self.limits.input, state), exact)
 
     @property
-    def _reach(self) -> Array:
+    def reach(self) -> Array:
+        """What membranes reach for any input, and any order of its spikes."""
         drive = self.drive
         reach: Array = drive.lift + drive.depth + np.abs(self.bias) + self.slope * (self.t_max + 1)
         return reach

@@ -11,7 +11,7 @@ import qcompiler
 from qcompiler.ir import UnsupportedModel
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.membrane_limits import MembraneLoad
-from tests.support.onnx_models import model, run_onnx
+from tests.support.onnx_models import ints, model, run_onnx
 
 STEEP = 200.0  # 64 levels of an input move the result by that many of its ranges
 
@@ -45,6 +45,36 @@ def test_what_is_told_helps(target: str, t_max: int) -> None:
     found = np.asarray(program.run(x))
     assert np.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.9
     np.testing.assert_array_equal(found[:2], program.run(x[:2], engine="steps"))
+
+
+def distances(size: Array) -> Any:
+    """Squared distances from three points, each feature by its size, as naive Bayes has them."""
+    body = "e = Unsqueeze(x, i) a = Sub(e, m) b = Mul(a, a) c = Div(b, s)"
+    points = size * np.linspace(-1, 1, 3, dtype=np.float32)[:, None]
+    given: dict[str, Any] = {"m": points[None], "s": np.tile(size**2, (1, 3, 1)), "i": ints(1)}
+    text = f"{body} y = ReduceSum<keepdims=0>(c, k)"
+    return model("float[N,4] x", text, **given, k=ints(2))
+
+
+@pytest.mark.parametrize(("size", "smaller"), [(1e3, True), (1e4, False)])
+def test_features_of_unlike_size_are_to_be_scaled(size: float, smaller: bool) -> None:
+    """Slopes are as unlike as squares of sizes: a slope of 1 and one of 1e8 fit at no t_max."""
+    sizes = np.geomspace(1, size, 4, dtype=np.float32)
+    x = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
+    with pytest.raises(UnsupportedModel, match="what engines compute exactly") as caught:
+        compiles(distances(sizes), x * sizes, 16)
+    (fault,) = caught.value.diagnostics
+    if smaller:
+        assert fault.help == "use a smaller t_max"
+        compiles(distances(sizes), x * sizes, 4)
+    else:
+        wanted = "scale the features of its inputs to like sizes, as a StandardScaler does"
+        assert fault.help == wanted
+        compiles(distances(sizes**0), x, 16)
+
+
+def compiles(proto: Any, x: Array, t_max: int) -> None:
+    qcompiler.compile(proto, target="reference", calibration=x, t_max=t_max)
 
 
 @pytest.mark.parametrize("t_max", [16, 64])
