@@ -95,15 +95,22 @@ def costly_products(graph: Graph, t_max: int) -> tuple[Diagnostic, ...]:
         f"products of two values take about {total:,} neurons at t_max {t_max}, more than the "
         f"{PRODUCT_NEURONS:,} that need no option; the largest is %{node.result.name} with {most:,}"
     )
-    help_ = "give --allow-products, use a smaller --t-max, or cut the model before this node"
+    halved = (1 << bits for bits in reversed(range(1, (t_max - 1).bit_length())))
+    smaller = next((t for t in halved if _product_neurons(graph, t) <= PRODUCT_NEURONS), None)
+    fewer = f", use --t-max {smaller}," if smaller else ""
+    help_ = f"give --allow-products{fewer} or cut the model before this node"
     return (Diagnostic(what, node.origin, help_),)
+
+
+def _product_neurons(graph: Graph, t_max: int) -> int:
+    return sum(neurons for _, neurons in products_of(graph, t_max))
 
 
 def least_neurons(graph: Graph, t_max: int) -> int:
     """About how many neurons a folded graph takes, one for each value of a function."""
     own = sum(layer.neurons for layer in _layers(graph) if not isinstance(layer.node.op, Multiply))
     inputs = sum(size(value.type) for value in graph.inputs)
-    return inputs + own + sum(neurons for _, neurons in products_of(graph, t_max))
+    return inputs + own + _product_neurons(graph, t_max)
 
 
 def products_of(graph: Graph, t_max: int) -> Iterator[tuple[Node, int]]:

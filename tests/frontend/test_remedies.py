@@ -73,6 +73,19 @@ def test_products_are_allowed_where_the_help_says_so(
         qcompiler.compile(proto, target=target, calibration=data(6), allow_products=True)
 
 
+@pytest.mark.parametrize(("most", "named"), [(40, 4), (24, 2), (12, None)])
+def test_a_smaller_t_max_is_told_where_it_suffices(
+    most: int, named: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Products take 6 neurons for each bit of a level, twice."""
+    monkeypatch.setattr(size_limits, "PRODUCT_NEURONS", most)
+    proto = model(FLAT, "a = MatMul(x, w) s = Sigmoid(a) y = Mul(x, s)", w=(6, 6))
+    fewer = f", use t_max={named}," if named else ""
+    assert f"give allow_products=True{fewer} or cut the model" in help_of(proto)
+    if named:
+        qcompiler.compile(proto, target="reference", calibration=data(6), t_max=named)
+
+
 def test_few_products_need_no_option() -> None:
     proto = model(FLAT, "a = MatMul(x, w) s = Sigmoid(a) y = Mul(x, s)", w=(6, 6))
     program = qcompiler.compile(proto, target="reference", calibration=data(6))
