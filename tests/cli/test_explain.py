@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -97,6 +98,26 @@ def test_a_planted_fault_is_found(
     assert (found.first.layer, found.first.cause) == (layer, cause)
     assert remedy in found.first.remedy
     assert found.changed > TOLERATED
+
+
+@pytest.mark.parametrize(
+    "options", [{"t_max": 2, "levels": 2}, {"output_t_max": 4}], ids=["input", "output"]
+)
+def test_a_step_of_the_pipeline_that_is_told_helps(options: dict[str, Any]) -> None:
+    """In the place of the program's own, or before normalize: `--passes` is the whole pipeline."""
+    program = compiled(passes=pipeline(**options))
+    some = data.Data((digits(program).arrays[0][:300],))
+    before, text = explain(program, MODEL, some), program.manifest["pipeline"]
+    assert before.first is not None
+    found = re.search(r"--info prints, (but|and) (\S+\{.*\}) (before|in)", before.first.remedy)
+    assert found is not None
+    own = re.escape(found[2].partition("{")[0]) + r"\{[^}]*\}"
+    if found[1] == "but":
+        finer, steps = re.subn(own, found[2], text)
+    else:
+        finer, steps = re.subn(r"\bnormalize\b", f"{found[2]},normalize", text)
+    assert steps == 1
+    assert explain(compiled(passes=finer), MODEL, some).changed < before.changed
 
 
 def test_few_weight_bits_are_found() -> None:

@@ -87,7 +87,8 @@ def levels(case: Case) -> tuple[str, str]:
     """Numbers and remedy of too few levels in the best of ranges."""
     if case.layer.is_input:
         more = 2 * case.code.t_max
-        remedy = f"split-inputs{{levels={more}}} in --passes, or --t-max {more}"
+        finer = case.in_passes("split-inputs", "levels", more)
+        remedy = f"--t-max {min(more, _MOST_LEVELS)}{finer}"
     else:
         output = case.layer.name in case.networks.decoded
         code = case.code if output else spikes_of(case.layer.node.result)
@@ -127,7 +128,6 @@ def ties(case: Case) -> tuple[str, str]:
         f"{shared} of the {int(differs.sum())} frames whose prediction differs"
     )
     more = max(64, 2 * code.t_max)
-    return detail, (
-        "compile with more levels at the output: "
-        f"refine-outputs{{output_t_max={more}}} in --passes, or --t-max {more}"
-    )
+    finer = case.in_passes("refine-outputs", "output_t_max", more)
+    t_max = min(more, _MOST_LEVELS)
+    return detail, f"compile with more levels at the output, --t-max {t_max}{finer}"

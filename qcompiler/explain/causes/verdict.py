@@ -92,6 +92,18 @@ class Case:
         names = re.sub(r"\{[^}]*\}", "", self.pipeline).split(",")
         return BUILT_IN.keys() >= {*names}
 
+    def in_passes(self, name: str, option: str, value: int) -> str:
+        """The remedy of a step with an option in the program's own pipeline.
+
+        ``--passes`` stands for the whole pipeline of a target.
+        """
+        found = re.search(rf"\b{name}(?:\{{([^}}]*)\}})?(?=,|$)", self.pipeline)
+        given = (found[1] or "").split() if found else []
+        others = [one for one in given if not one.startswith(f"{option}=")]
+        step = f"{name}{{{' '.join([*others, f'{option}={value}'])}}}"
+        how = f"but {step} in it" if found else f"and {step} before normalize in it"
+        return f", or --passes with the pipeline that qrun --info prints, {how}"
+
     @property
     def effort(self) -> str:
         """What to add to a remedy if no effort was made."""
