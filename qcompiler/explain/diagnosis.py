@@ -17,7 +17,7 @@ import numpy as np
 from qcompiler.backends.program.program import Program
 from qcompiler.data import Data, Frames
 from qcompiler.explain.causes.layer import other_model, verdict
-from qcompiler.explain.causes.verdict import BIAS, WEIGHTS, Verdict
+from qcompiler.explain.causes.verdict import BIAS, LEVELS, WEIGHTS, Verdict
 from qcompiler.explain.measure.histograms import joint_histogram
 from qcompiler.explain.measure.layer_error import decompose
 from qcompiler.explain.measure.matched_layer import MatchedLayer
@@ -37,6 +37,7 @@ _ALONE = (
     "carry errors on, and outputs may err by more"
 )
 TOLERATED = wrong_input.HARDLY  # share of frames, or of the variance of what is no class
+_CLOSE = 0.02  # spreads of scores: two that are nearer say little about the class
 _SAME = 1e-3  # of the spread of scores: two runs in single precision differ by less
 
 
@@ -143,11 +144,24 @@ def _cause(networks: SideBySide, index: int, real: RealScores, model: Path) -> V
         order = np.argsort([-losses[name] for name in names])
     decided = dict(zip(names, map(float, lost), strict=True))
     found = verdict(networks, index, names[order[0]], steps, decided, real.classes)
+    if found.cause == LEVELS and real.classes:
+        close = _close(real.margin(networks.hybrid_scores(index)))
+        found = replace(found, detail=close + found.detail)
     if found.cause in (WEIGHTS, BIAS) and other_model(networks.program, model):
         return replace(
             found, remedy=f"compile {model.name}: the program was compiled from another model"
         )
     return found
+
+
+def _close(margin: float) -> str:
+    """What to know first where only classes change that the model hardly tells apart."""
+    if margin > _CLOSE:
+        return ""
+    return (
+        f"only frames change whose two best scores in the ANN lie within {margin:.2%} of the "
+        "spread of scores, which any rounding may swap; "
+    )
 
 
 def _notes(networks: SideBySide, model: Path, data: Data, real: RealScores) -> list[str]:

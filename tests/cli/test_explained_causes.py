@@ -13,7 +13,7 @@ import pytest
 import qcompiler
 from qcompiler.data import Data
 from qcompiler.explain.causes.ranges import range_or_levels
-from qcompiler.explain.causes.verdict import INPUT
+from qcompiler.explain.causes.verdict import INPUT, LEVELS
 from qcompiler.explain.diagnosis import explain
 from qcompiler.explain.measure.onnx_reference import run_onnx
 from qcompiler.ir import DataError, Spikes
@@ -84,3 +84,22 @@ def test_numbers_that_squares_cannot_hold_are_refused(tmp_path: Path) -> None:
     x = np.full((2, 4), 3e38, np.float32)
     with pytest.raises(DataError, match="the data reach 3e\\+38: compared with a model"):
         run_onnx(tmp_path / "net.onnx", Data((x,)), {})
+
+
+@pytest.mark.parametrize(("apart", "close"), [(0.01, True), (1.0, False)])
+def test_classes_that_a_model_hardly_tells_apart_are_told(
+    apart: float, close: bool, tmp_path: Path
+) -> None:
+    """Two scores differ by a share of one feature, whose sign 16 levels keep but near 0."""
+    rng = np.random.default_rng(3)
+    weights = np.array([[1, 1], [0, apart]], np.float32)
+    proto = model("float[N,2] x", "y = MatMul(x, w)", w=weights)
+    onnx.save(proto, tmp_path / "net.onnx")
+    x = rng.uniform(-1, 1, (300, 2)).astype(np.float32)
+    given: dict[str, Any] = {"target": "reference", "calibration": x, "weight_bits": 16}
+    passes = "fold-linear,split-inputs{levels=16},normalize{output_t_max=4096},"
+    passes += "quantize{output_t_max=4096},assign-windows,insert-readout"
+    program = qcompiler.compile(tmp_path / "net.onnx", passes=passes, **given)
+    found = explain(program, tmp_path / "net.onnx", Data((x,))).first
+    assert found is not None and (found.layer, found.cause) == ("x", LEVELS)
+    assert found.detail.startswith("only frames change whose two best scores") is close

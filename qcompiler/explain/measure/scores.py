@@ -39,6 +39,12 @@ class RealScores:
             return float(np.mean(self.chosen(scores) != self.chosen(self.scores)))
         return self.distance(scores)
 
+    def margin(self, scores: tuple[Array, ...]) -> float:
+        """The largest distance of the two best scores where the class changes, in spreads."""
+        changed = self.chosen(scores) != self.chosen(self.scores)
+        best = np.sort(self.scores[0][changed], axis=1)[:, -2:]
+        return float(np.ptp(best, axis=1).max(initial=0.0) / (np.std(self.scores[0]) or 1.0))
+
     def distance(self, scores: tuple[Array, ...]) -> float:
         """Squared error of the scores as a share of their variance; of classes without mean.
 
