@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 import qcompiler
 from qcompiler.ir import CompileWarning, UnsupportedModel
-from tests.support.onnx_models import model, run_onnx
+from tests.support.onnx_models import ints, model, run_onnx
 
 TWO = "a, b = Split<axis=1>(x)"
 EXACT = {  # of whole numbers from 0 to 15, which 16 levels hold
@@ -131,6 +132,25 @@ def test_the_cause_of_wrong_conditions_is_told(operator: str) -> None:
     data = rng.normal(size=(300, 4)).astype(np.float32)
     (text,) = told(f"{body} c = {operator}(g, l) y = Cast<to=1>(c)", data, 8, **weights)
     assert 'of the values at "g_node" on another side of a jump' in text
+
+
+@pytest.mark.parametrize(
+    "end", ["y = Squeeze(k, one)", "l = ArrayFeatureExtractor(n, k) y = Reshape(l, flat)"]
+)
+def test_classes_behind_a_jump_are_rearranged(end: str) -> None:
+    """Those in levels are computed as well: the cause of an error is sought in the whole model."""
+    weights: dict[str, Any] = {"one": ints(1), "n": ints(4, 5, 6), "flat": ints(-1)}
+    known = {name: array for name, array in weights.items() if name in end.replace("=", "(")}
+    body = f"b = Sign(x) s = Gemm(b, W) k = ArgMax<axis=1>(s) {end}"
+    proto = model("float[N,4] x", body, 17, W=(4, 3), **known)
+    proto.opset_import.add(domain="ai.onnx.ml", version=3)
+    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    for node in proto.graph.node:
+        node.domain = "ai.onnx.ml" if node.op_type == "ArrayFeatureExtractor" else ""
+    data = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    program = qcompiler.compile(proto, target="reference", calibration=data)
+    (wanted,) = run_onnx(proto, {"x": data})
+    assert np.mean(program.run(data) == wanted) > 0.8  # values near 0 are on its other side
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int64"])
