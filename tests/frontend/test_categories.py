@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import qcompiler
-from qcompiler.frontend.import_model import import_model
+from qcompiler.frontend.import_model import check_model, import_model
 from qcompiler.ir import UnsupportedModel, evaluate, parse, show
 from tests.support.onnx_models import run_onnx
 
@@ -205,6 +205,38 @@ def test_labels_are_looked_up_on_the_host(tmp_path: Path) -> None:
     program.save(tmp_path / "p")
     label, scores = qcompiler.load(tmp_path / "p").run(x)
     np.testing.assert_array_equal(label, np.array([-1, 4, 10])[scores.argmax(axis=1)])
+
+
+def classifiers(between: list[onnx.NodeProto], reads: str) -> onnx.ModelProto:
+    """A classifier, nodes that read its probabilities, and a classifier that reads theirs."""
+    numbers = [0.5, -1.0, 1.0, 0.5, -0.5, 2.0, 1.0, 1.0, -2.0]
+    given = {"coefficients": numbers, "intercepts": [0.1, 0.0, 0.2], "classlabels_ints": [0, 1, 2]}
+    first = node("LinearClassifier", "x", "l p", post_transform="SOFTMAX", **given)
+    last = node("LinearClassifier", reads, "label y", post_transform="NONE", **given)
+    last.name = "last"
+    return model([first, *between, last], width=3)
+
+
+def test_a_classifier_behind_probabilities_reads_spikes() -> None:
+    """As StackingClassifier is exported."""
+    proto = classifiers([], "p")
+    x = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    kinds = {one.name: one.kind for one in check_model(proto)}
+    assert kinds == {"LinearClassifier": "compiled", "last": "host"}
+    program = qcompiler.compile(proto, target="reference", calibration=x, t_max=64)
+    label, scores = run_onnx(proto, {"x": x})
+    found, ours = program.run(x)
+    assert np.abs(ours - scores).max() < 0.1 * np.ptp(scores)
+    assert np.mean(found == label) > 0.9
+
+
+def test_a_classifier_behind_an_index_is_refused_by_the_check() -> None:
+    cast = node("Cast", "i", "c", to=TensorProto.FLOAT)
+    index = helper.make_node("ArgMax", ["p"], ["i"], "index", axis=1)
+    proto = classifiers([index, cast, node("Concat", "c c c", "k", axis=1)], "k")
+    refused = [one for one in check_model(proto) if one.kind == "refused"]
+    assert [one.name for one in refused] == ["index"]
+    assert "inside the network" in (refused[0].reason or "")
 
 
 def test_imputer_has_nothing_to_do() -> None:

@@ -27,7 +27,10 @@ HOST: Mapping[str, Importer] = {
     "com.microsoft.QLinearSoftmax": qlinear_softmax,
 }
 
-AFTER_HOST = frozenset({*VIEWS, *HOST, "DequantizeLinear", "QuantizeLinear"})
+# A layer, whose scores alone the host reads.
+_LAYERS = frozenset({"ai.onnx.ml.LinearClassifier", "ai.onnx.ml.SVMClassifier"})
+
+AFTER_HOST = frozenset({*VIEWS, *HOST, "DequantizeLinear", "QuantizeLinear"}) - _LAYERS
 
 
 def on_host(node: NodeContext) -> bool:
