@@ -47,6 +47,7 @@ from qcompiler.frontend.importers.layers.pooling import (
     reduce,
 )
 from qcompiler.frontend.importers.layers.recurrent import recurrent
+from qcompiler.frontend.importers.layers.reduced_products import reduce_product
 from qcompiler.frontend.importers.layers.resize import resize
 from qcompiler.frontend.importers.layers.sklearn import imputer, linear_regressor, scaler
 from qcompiler.frontend.importers.layers.support_vectors import svm_regressor
@@ -103,6 +104,7 @@ LAYERS: Mapping[str, Importer] = {
     "ReduceMax": reduce,
     "ReduceMean": reduce,
     "ReduceMin": reduce,
+    "ReduceProd": reduce_product,
     "ReduceSum": reduce,
     "ReduceSumSquare": reduce_function,
     "Relu": relu,

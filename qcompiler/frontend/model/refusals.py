@@ -17,7 +17,7 @@ _GROUPS = {
         BitwiseOr BitwiseXor
         AffineGrid BlackmanWindow CausalConvWithState ConstantOfShape CumProd DeformConv Det EyeLike
         GridSample HammingWindow HannWindow LinearAttention MaxRoiPool MaxUnpool MelWeightMatrix
-        Range ReduceProd RoiAlign TensorScatter
+        Range RoiAlign TensorScatter
     """,
     "remove these nodes from the model, and compute them before or after the network": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
@@ -44,7 +44,7 @@ _REASONS = {
     """,
     "the size of its result depends on the data": "NonZero Unique NonMaxSuppression",
     "it multiplies values that depend on the data": """
-        CausalConvWithState CumProd Det LinearAttention ReduceProd
+        CausalConvWithState CumProd Det LinearAttention
     """,
     "which nodes run depends on the data": "SequenceMap",
     "only tensors of numbers are supported": """
