@@ -9,7 +9,7 @@ from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.scope import AbstractValue, Scope
 from qcompiler.ir import Constant, Node, Value
-from qcompiler.ir.ann import Affine, Concat, Pad, Softmax
+from qcompiler.ir.ann import Affine, Concat, OnHost, Pad, Softmax
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose
 
 from .model_graph import Entry
@@ -52,13 +52,13 @@ class HostValues:
             if found is None:
                 return None
             self._inside[value.name] = found
-            if found is not value and value.name in self._entries:
+            if value.name in self._entries:
                 self.lowered.append(self._entries[value.name])
         return self._inside[value.name]
 
     def _made(self, value: Value, made: Node) -> Value | None:
         if not isinstance(made.op, _MOVES | Softmax):
-            return None if value.name in self._entries else value
+            return value if value.name not in self._entries or self._is_layer(made) else None
         operands = self.in_spikes([o for o in made.operands if isinstance(o, Value)])
         if operands is None:
             return None
@@ -73,6 +73,11 @@ class HostValues:
         known = [operand for operand in given if isinstance(operand, Value | Constant)]
         found = self.scope.builder.add(made.op, *known, name=name, origin=made.origin)
         return self._placed_as(value, found)
+
+    def _is_layer(self, made: Node) -> bool:
+        """Whether the network itself computes this, as it does scores of a classifier."""
+        given = [operand for operand in made.operands if isinstance(operand, Value)]
+        return not isinstance(made.op, OnHost) and self.in_spikes(given) == (*given,)
 
     def _placed_as(self, value: Value, found: Value) -> Value:
         if value.name in self.scope.batch_axis:

@@ -230,6 +230,21 @@ def test_a_classifier_behind_probabilities_reads_spikes() -> None:
     assert np.mean(found == label) > 0.9
 
 
+def test_what_reads_scores_of_a_classifier_reads_spikes() -> None:
+    """As CalibratedClassifierCV is exported: a layer, and functions of its scores."""
+    given = {"coefficients": [0.5, -1.0, -0.5, 1.0], "intercepts": [0.1, -0.1]}
+    first = node("LinearClassifier", "x", "l s", classlabels_ints=[0, 1], **given)
+    take = node("ArrayFeatureExtractor", "s i", "t")
+    proto = model([first, take, helper.make_node("Sigmoid", ["t"], ["y"], "last")], width=2)
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([1]), "i"))
+    x = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    assert {one.kind for one in check_model(proto)} == {"compiled"}
+    expect(proto, x)
+    program = qcompiler.compile(proto, target="reference", calibration=x, t_max=64)
+    (wanted,) = run_onnx(proto, {"x": x})
+    assert np.abs(program.run(x) - wanted).max() < 0.05
+
+
 def test_a_classifier_behind_an_index_is_refused_by_the_check() -> None:
     cast = node("Cast", "i", "c", to=TensorProto.FLOAT)
     index = helper.make_node("ArgMax", ["p"], ["i"], "index", axis=1)
