@@ -51,6 +51,11 @@ ALONE: dict[str, tuple[str, str, Weights]] = {
     "turned, a number for each row": ("float[6,2] x", TURNED, {"w": (6, 3), "b": (2, 1)}),
     "turned row, a bias for each": ("float[1,6] x", TURNED, {"w": (1, 3), "b": (6, 3)}),
     "a bias for each row": ("float[2,6] x", "y = Gemm(x, w, b)", {"w": (6, 3), "b": (2, 3)}),
+    "a value for each row": (
+        "float[1,2,6] x",
+        "r = Reshape(x, s) m = MatMul(r, v) y = Gemm(r, w, m)",
+        {"s": ints(-1, 6), "w": (6, 3), "v": (6, 1)},
+    ),
     "rows of one": (
         "float[1,2,6] x",
         "r = Reshape(x, s) y = Gemm(r, w, b)",

@@ -96,6 +96,12 @@ CASES = {
     ),
     "gemm scalar": case(FLAT, "y = Gemm<transB=1>(x, w, b)", w=(3, 6), b=(1,)),
     "gemm no bias": case(FLAT, "y = Gemm<transB=1>(x, w)", oldest=11, w=(3, 6)),
+    "gemm beside squares": case(
+        FLAT,
+        "q = ReduceSumSquare<axes=[1]>(x) y = Gemm<alpha=-2.0, beta=0.5, transB=1>(x, w, q)",
+        newest=17,
+        w=(3, 6),
+    ),
     "matmul": case(FLAT, "t = MatMul(x, w) y = Add(t, b)", w=(6, 3), b=(3,)),
     "matmul vector": case(FLAT, "y = MatMul(x, w)", w=(6,)),
     "matmul rows": case(ROWS, "y = MatMul(x, w)", w=(5, 3)),

@@ -7,6 +7,8 @@ from math import prod
 
 import numpy as np
 
+from qcompiler.frontend.importers.elementwise.activations import scaled_by
+from qcompiler.frontend.importers.elementwise.arithmetic import add
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext, float32
@@ -59,7 +61,9 @@ def gemm(node: NodeContext) -> Value:
     """Gemm with the data as its first factor: ``alpha A B + beta C``."""
     if isinstance(node.item(0), KnownArray) and isinstance(node.item(1), Value):
         raise MixesBatch("Gemm with a constant first mixes the batch axis with others", _MATMUL)
-    x = node.activation()
+    x, summand = node.activation(), node.item(2)
+    if isinstance(summand, Value):
+        return _beside(node, x, summand)
     source, weight = node.weight(1, "weight")
     if not x.type.shape or weight.ndim != 2:
         raise InvalidNode(f"multiplies samples of shape {x.type.shape} with {weight.shape}")
@@ -86,6 +90,16 @@ def gemm(node: NodeContext) -> Value:
         node.constant("weight", matrix, source if same else None),
         node.constant("bias", bias, origin),
     )
+
+
+def _beside(node: NodeContext, x: Value, summand: Value) -> Value:
+    """A layer and a summand that depends on the data, as of distances to centres."""
+    apart = len(summand.type.shape) != len(x.type.shape)
+    if apart or node.placement(summand) != node.placement(x):
+        raise mixes_batch(node)
+    layer = gemm(replace(node.within("layer"), inputs=node.inputs[:2]))
+    beta = np.asarray(node.real("beta", 1.0), np.float32)
+    return add(replace(node, inputs=(layer, scaled_by(node, summand, beta, "summand"))))
 
 
 def _summand(node: NodeContext, length: int, beta: float) -> tuple[Array, KnownArray | None]:
