@@ -35,7 +35,10 @@ _CAST = "cast them to floating point first, and compute with real numbers"
 _REAL_OUTPUT = "end the model before this node: its result in real numbers is that of its input"
 _LOOKED_UP = "looked up in a table in front of the network"
 _COMPUTED = "whole numbers, which the host computes in front of the network"
-_CUT_AFTER = "it is only supported on the decoded outputs: cut the model after this node"
+_CUT_AFTER = (
+    "it is only supported on the decoded outputs: cut the model after this node; or, in front of "
+    "the network, apply it to the inputs, and export the rest"
+)
 
 
 class DataNodes:

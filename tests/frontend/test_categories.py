@@ -319,6 +319,23 @@ REFUSED: dict[str, tuple[list[onnx.NodeProto], str, str]] = {
         "LabelEncoder of strings",
         "map strings to integers",
     ),
+    "neighbours": (
+        [
+            helper.make_node("TopK", ["x", "k"], ["v", "i"]),
+            node("ArrayFeatureExtractor", "k i", "y"),
+        ],
+        "ArrayFeatureExtractor is only supported for one label",
+        "in place of KNeighborsClassifier",
+    ),
+    "bins": (
+        [
+            helper.make_node("ArgMax", ["x"], ["i"], "bins", axis=1),
+            node("Cast", "i", "c", to=TensorProto.FLOAT),
+            node("Relu", "c", "y"),
+        ],
+        "ArgMax inside the network",
+        "in front of the network, apply it to the inputs, and export the rest",
+    ),
     "samples": ([node("Normalizer", "x", "y", norm="L2")], "after a softmax", "outside the"),
 }
 
@@ -326,8 +343,9 @@ REFUSED: dict[str, tuple[list[onnx.NodeProto], str, str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name: str) -> None:
     nodes, reason, help_ = REFUSED[name]
+    width = 3 if name in ("neighbours", "bins") else 1
     with pytest.raises(UnsupportedModel) as caught:
-        import_model(model(nodes, names=np.array(["a", "b"])))
+        import_model(model(nodes, 1, width, names=np.array(["a", "b"]), k=np.array([2])))
     (finding,) = caught.value.diagnostics
     assert reason in finding.message and finding.nodes
     assert help_ in (finding.help or "")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 _RETRAIN = "replace it by Relu or Clip and retrain, or cut the model before this node"
 _STATE = "export the model without sequences"
-_HOST = "cut the model before this node, and compute it on the decoded outputs"
+_HOST = (
+    "cut the model before this node, and compute it on the decoded outputs; or, in front of the "
+    "network, on its inputs"
+)
 
 _GROUPS = {
     _RETRAIN: """

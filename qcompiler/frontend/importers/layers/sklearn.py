@@ -20,6 +20,10 @@ _NUMBERED = (
     "select_model_inputs_outputs(model, ['probabilities']) of skl2onnx.helpers.onnx_helper"
 )
 _IMPUTE = "replace missing values outside the network, and export the rest of the pipeline"
+_NEIGHBOURS = (
+    "nearest neighbours are no network: train one in place of KNeighborsClassifier; or cut the "
+    "model before this node, and look labels up on the decoded outputs"
+)
 _STRINGS = "labels that are strings are not supported"
 
 
@@ -50,14 +54,16 @@ def array_feature_extractor(node: NodeContext) -> Value:
             raise InvalidNode(f"takes columns {places} of {length}")
         return take_indices(node, x, len(x.type.shape) - 1, places)
     labels, index = node.fixed(0, "labels"), node.item(1)
-    if labels is None or not isinstance(index, Value) or size(index.type) != 1:
-        raise Refused("ArrayFeatureExtractor is only supported for labels of a classifier")
-    assert isinstance(index.type, Tensor)
-    if index.type.dtype != "i64":
-        raise Refused("ArrayFeatureExtractor is only supported for labels of a classifier")
+    if labels is None or not isinstance(index, Value) or not _is_one_index(index):
+        raise Refused("ArrayFeatureExtractor is only supported for one label", _NEIGHBOURS)
     if labels.dtype.kind not in "iu":
         raise Refused(_STRINGS, _NUMBERED)
     return labelled(node, node.part("index", Reshape(()), index), labels)
+
+
+def _is_one_index(value: Value) -> bool:
+    kind = value.type
+    return isinstance(kind, Tensor) and kind.dtype == "i64" and size(kind) == 1
 
 
 def labelled(node: NodeContext, index: Value, labels: Array) -> Value:
