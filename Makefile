@@ -1,5 +1,7 @@
 # Every target that needs .venv creates it once. Python 3.10 is preferred: Lava runs on nothing newer.
-PYTHON ?= $(shell for p in python3.10 python3; do $$p -c '' 2>/dev/null && echo $$p && exit; done; echo python3)
+NEWEST_FIRST := python3.19 python3.18 python3.17 python3.16 python3.15 python3.14 python3.13 python3.12 python3.11
+PYTHON ?= $(shell for p in python3.10 python3 $(NEWEST_FIRST); do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && exit; done)
 ARGS ?=
 # Tests that share a compiled network are adjacent; idle workers take tests from the end of the queue.
 PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal
@@ -25,6 +27,7 @@ help: ## List the targets
 install: $(STAMP) ## Install the package and its development tools into .venv
 
 $(STAMP): pyproject.toml
+	@test -x $(PY) || test -n "$(PYTHON)" || { echo 'No Python from 3.10 on is on the PATH: give one with make PYTHON=/path/to/python.'; exit 1; }
 	@echo 'Installing into .venv; the first time takes a minute or two.'
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(if $(PINNED),$(PIP) --require-hashes -r $(PINS))
