@@ -137,7 +137,8 @@ class ModelInterpreter:
         if (missing := missing_operand(entry.node, self.opset)) is not None:
             raise InvalidNode(f"has no input {missing}")
         if any(isinstance(item, Unknown) for item in inputs):
-            if data > 1 and op_type in MATRIX_PRODUCTS and not self.scope.allow_products:
+            factors = sum(map(depends_on_data, inputs[:2] if op_type == "Gemm" else inputs))
+            if factors > 1 and op_type in MATRIX_PRODUCTS and not self.scope.allow_products:
                 raise RefusedProduct(*DATA_PRODUCTS[op_type])
             self.report.note(entry, "compiled" if data else "constant", NOT_CHECKED)
             return {}
