@@ -13,7 +13,7 @@ from qcompiler.ir.ann import Softmax
 from .normalization import lp_normalization
 
 _HELP = (
-    "scale samples outside the network, or by products, of the norms L1 and L2: --allow-products; "
+    "scale samples outside the network, or by the norm L1 or L2, which are products; "
     f"if it scales probabilities, {RAW_SCORES}"
 )
 
