@@ -56,7 +56,7 @@ def _repeated(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     for name, count in counts.items():
         if count > 1:
             fresh = graph.fresh(f"{node.result.name}:repeated{len(made)}")
-            result = Value(fresh, values[name].type)
+            result = Value(fresh, values[name].type.layout)
             made.append(_scaled(node, values[name], count, result))
             values[name] = result
     return (*made, replace(node, operands=tuple(values.values())))
@@ -86,7 +86,7 @@ def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         Node(
             Affine(),
             (operand, scale, none if index else shift),
-            Value(graph.fresh(f"{node.result.name}:branch{index}"), inner.result.type),
+            Value(graph.fresh(f"{node.result.name}:branch{index}"), inner.result.type.layout),
             node.origin,
         )
         for index, operand in enumerate(inner.operands)
@@ -117,7 +117,7 @@ def _nest_as_sum(node: Node, graph: Graph) -> tuple[Node, ...]:
                 left.append((nested, gain * scale, offset * scale + shift))
             else:
                 name = graph.fresh(f"{node.result.name}:branch{len(branches)}")
-                result = Value(name, total.result.type)
+                result = Value(name, total.result.type.layout)
                 branches.append(affine(operand, scale, shift, result, outer.origin))
             shift = np.zeros_like(shift)
     operands = tuple(branch.result for branch in branches)

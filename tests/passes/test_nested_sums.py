@@ -9,9 +9,13 @@ import onnx
 import pytest
 
 from qcompiler.frontend.import_model import import_model
-from qcompiler.ir import evaluate
-from qcompiler.ir.ann import Add
+from qcompiler.ir import Builder, Constant, Tensor, evaluate, rewrite
+from qcompiler.ir.ann import Add, Affine, Clip
 from qcompiler.ir.rewriting.draft import Draft
+from qcompiler.ir.view import Take
+from qcompiler.passes.folding.affine import SUMS
+from qcompiler.passes.folding.inlined_graph import scale_before_views
+from qcompiler.passes.folding.neighbours import is_ranged
 from tests.support.onnx_models import model, run_onnx
 from tests.support.random_networks import compiled
 from tests.support.rewrites import FOLDED
@@ -51,3 +55,18 @@ def test_the_work_grows_as_the_nest_does(monkeypatch: pytest.MonkeyPatch) -> Non
         compiled(import_model(nest(levels)).graph, FOLDED)
         counts.append(len(changes))
     assert counts[2] - counts[1] == counts[1] - counts[0]
+
+
+def test_branches_of_sums_that_have_ranges_have_none() -> None:
+    """The sum's range is not theirs: one that became a population of its own was cut to it."""
+    build = Builder("ranged")
+    x, u = (build.input(name, Tensor((2, 3))) for name in "xu")
+    one, none = (Constant(name, np.full((1, 1), n, np.float32)) for name, n in (("s", 5), ("b", 0)))
+    rows = build.add(Take(1, (0, 0, 2)), x, name="rows")
+    unit, wide = Tensor((2, 3), range=(-1.0, 1.0)), Tensor((2, 3), range=(-5.0, 5.0))
+    total = build.add(Add(), rows, u, rows, name="total", like=unit)
+    scaled = build.add(Affine(), total, one, none, name="scaled", like=wide)
+    y = build.add(Clip(0.0), scaled, name="y")
+    graph = rewrite(build.build([y]), *SUMS, scale_before_views)
+    (found,) = (node for node in graph.nodes if isinstance(node.op, Add))
+    assert [is_ranged(operand) for operand in found.operands] == [False, False]
