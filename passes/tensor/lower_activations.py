@@ -13,7 +13,7 @@ A product is a sum of gates, which the bits of one operand open for the other (s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from textwrap import shorten
 from typing import ClassVar
 
@@ -30,6 +30,7 @@ from qcompiler.ir import (
     raise_if_any,
 )
 from qcompiler.ir.ann import Function, Multiply
+from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import TENSOR_LEVEL
 from qcompiler.passes.activations.activation_fit import ActivationFit
 from qcompiler.passes.activations.attainable import Attainable, between
@@ -46,11 +47,12 @@ from qcompiler.passes.activations.lowered_sums import split_outputs, split_reade
 from qcompiler.passes.activations.products import states
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.true_values import remember
-from qcompiler.passes.base import Pass, check_limits
+from qcompiler.passes.base import HIDDEN, Pass, check_limits
 from qcompiler.passes.calibration.data import NOT_FINITE
 from qcompiler.passes.folding.arrangement.scalars import with_axes
 from qcompiler.passes.quantization.levels import PRECISE, check_levels
 from qcompiler.passes.quantization.slope_limits import check_weight_bits
+from qcompiler.passes.tensor.even_variables import with_even_variables
 
 _MANY_JUMPS = "scale the values before this node down, so that they cross fewer whole numbers"
 
@@ -65,6 +67,7 @@ class LowerActivations(Pass):
     membranes up to ``potential`` (0: no limit) are too small, even if the error is larger then.
     ``t_max``, ``output_t_max`` and ``weight_bits`` are those of `quantize`. A sum of clips stays a
     population if the layer behind it would sum more than ``fan_in`` elements of them (0: no limit).
+    With ``calibration``, an array per input, ``images x shape``, variables have channel scales.
     Raises UnsupportedModel for a function that is not finite on the range of its variable.
     """
 
@@ -76,6 +79,7 @@ class LowerActivations(Pass):
     weight_bits: int = 8
     fan_in: int = 0
     potential: int = 0
+    calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_limits(fan_in=self.fan_in, potential=self.potential)
@@ -94,6 +98,8 @@ class LowerActivations(Pass):
             fine = FineValues(graph, self.t_max, fine.kept | whole)  # digits would save no neurons
             finer -= kept  # bits need no more levels than their populations have
             lowered = self._lowered(graph, fine, finer)
+        if self.calibration is not None:
+            lowered = with_even_variables(lowered, graph, self.calibration)
         remember(lowered, graph)
         return lowered
 
