@@ -112,7 +112,7 @@ def test_check_tells_the_error_where_a_function_jumps(run: Any, folder: Path, bo
 
 
 def test_check_refuses_what_no_core_can_hold(run: Any, folder: Path) -> None:
-    onnx.save(model("float[N,5000] x", "y = Gemm(x, w)", w=(5000, 3)), "fat.onnx")
+    onnx.save(model("float[N,1,70,70] x", "y = Conv(x, w)", w=(1, 1, 66, 66)), "fat.onnx")
     status, out, _ = run("qcompile fat.onnx --check")
     assert status == 1 and "input axons, a core of Loihi 2 has 4096" in out
     assert run("qcompile fat.onnx --check --target reference")[0] == 0

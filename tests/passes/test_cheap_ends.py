@@ -64,7 +64,7 @@ def test_quantize_leaves_room_for_shorter_slices(t_max: int, slices: list[int]) 
     graph, data = dense_layers(8, 6000, 1000, 2), samples(60, 8)
     options = {"t_max": t_max, "effort": 0, "output_t_max": 64}
     found = compiled(graph, LOIHI.pipeline, calibration=(data,), **options)
-    assert windows(found)[2:] == slices
+    assert windows(found)[3:] == slices  # behind a layer of 6,000 and its partial sum
 
 
 @pytest.mark.parametrize(
