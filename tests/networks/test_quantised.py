@@ -17,7 +17,7 @@ from qcompiler.backends.host import output_nodes
 from qcompiler.ir import UnsupportedModel
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from qcompiler.passes.requantization.requantization import Sums, requantization_of
-from tests.support.onnx_models import run_onnx
+from tests.support.onnx_models import run_bytes, run_onnx
 from tests.support.quantised_models import dense_chain, operator
 
 Array = NDArray[Any]
@@ -147,12 +147,12 @@ def test_bytes_round_otherwise_by_one_level_and_less_with_more_bits() -> None:
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_operators_on_integers_are_at_most_one_level_off(name: str) -> None:
+def test_operators_on_integers_are_at_most_one_level_off(name: str, tmp_path: Path) -> None:
     body, shape, weights = OPERATORS[name]
     model = operator(body, shape, **weights)
     size = (200, *map(int, shape.split(",")))
     x = np.random.default_rng(2).uniform(-2.2, 2.9, size).astype(np.float32)
-    (expected,) = run_onnx(model, {"x": x})
+    (expected,) = run_bytes(model, {"x": x}, tmp_path)
     scale = next(numpy_helper.to_array(t) for t in model.graph.initializer if t.name == "rs")
     program = qcompiler.compile(model, target="reference")
     assert np.abs((program.run(x) - expected) / scale).max() < 1.01
