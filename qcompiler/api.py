@@ -47,6 +47,7 @@ def compile(
     allow_products: bool = False,
     activation_error: float = 0.0,
     input_shapes: Mapping[str, Sequence[int | str | None]] | None = None,
+    input_values: Mapping[str, float] | None = None,
     states: str | Sequence[str] | None = (),
     max_neurons: int | None = None,
     max_memory: float | None = None,
@@ -71,6 +72,7 @@ def compile(
       one number, or one per channel.
     - ``input_shapes`` states the axes of inputs that the model leaves open, by input name: lengths,
       and a name or None for the batch axis if it stays open, as in ``{"x": (None, 3, 224, 224)}``.
+    - ``input_values`` makes inputs constants that hold a number, as ``{"sr": 16000}``.
     - ``states`` names outputs that are inputs of the next frame, as ``"h_out:h_in"``, or
       ``"h_out:h_in=0.5"`` if the first is not 0; ``"auto"`` finds them by their names. The
       calibration data are sequences then, ``frames x shape`` or ``sequences x frames x shape``,

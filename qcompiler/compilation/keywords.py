@@ -20,12 +20,16 @@ from qcompiler.ir import CompileError, CompileWarning, Diagnostic
 from .options import Options
 
 _P = ParamSpec("_P")
-_RENAMED = {"state": "states", "input-shape": "input_shapes", "calibration-frames": "frames"}
+_RENAMED = {
+    **{"state": "states", "input-shape": "input_shapes", "input-value": "input_values"},
+    "calibration-frames": "frames",
+}
 _FLAGS = {"allow_products", "proved", "reverse_input_channels", "skip_bad"}
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _NUMBERS = rf"{_NUMBER}(?:,{_NUMBER})*"
 _VALUES = {  # of options that take no numbers, as messages have them
     "input-shape": r"[^\s=]+=[\w.]+(?:,[\w.]+)*",
+    "input-value": rf"[^\s=]+=(?:{_NUMBER}|\.\.)",
     "layout": r"nhwc or nchw",
     "objective": r"\w+",
     "split": r"(?!out\b)\w+",
@@ -85,6 +89,9 @@ def _argument(keyword: str, found: re.Match[str]) -> str:
     if keyword == "input_shapes":
         name, _, axes = value.partition("=")
         return f'{keyword}={{"{name}": [{", ".join(map(_axis, axes.split(",")))}]}}'
+    if keyword == "input_values":
+        name, _, number = value.partition("=")
+        return f'{keyword}={{"{name}": {number}}}'
     if not re.match(_NUMBER, value):
         return f"{keyword}=" + " or ".join(f'"{word}"' for word in value.split(" or "))
     return f"{keyword}=[{value.replace(',', ', ')}]" if "," in value else f"{keyword}={value}"

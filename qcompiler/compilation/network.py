@@ -42,6 +42,8 @@ class Network:
         found: dict[str, Any] = {"macs": model_products(self.graph, self.imported)}
         if options.axes:
             found["input_shapes"] = {n: list(a) for n, a in stated_axes(options.axes).items()}
+        if options.values:
+            found["input_values"] = dict(options.values)
         if self.imported.batch_axes:
             found["batch_axes"] = dict(self.imported.batch_axes)
         if self.imported.unread:
@@ -71,9 +73,11 @@ def read_network(model: Model, options: Options) -> Network:
 def _imported(model: Model, options: Options) -> Imported:
     before, axes = options.before, options.axes
     if not isinstance(model, Graph):
-        return import_model(model, before, True, axes)
+        return import_model(model, before, True, axes, options.values)
     if before.active:
         raise UnsupportedModel("only ONNX models take preprocessing; a Graph must include its own")
     if axes:
         raise UnsupportedModel("only ONNX models take input_shapes; a Graph has its own")
+    if options.values:
+        raise UnsupportedModel("only ONNX models take input_values; a Graph has constants")
     return Imported(model, ())

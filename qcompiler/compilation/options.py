@@ -20,6 +20,7 @@ from qcompiler.arguments import (
 )
 from qcompiler.backends.backend import Backend
 from qcompiler.frontend.import_model import Preprocessing
+from qcompiler.frontend.input_values import stated_values
 from qcompiler.ir import PipelineError
 from qcompiler.ir.spiking.codes import CODES
 from qcompiler.passes import Pipeline, Watcher
@@ -59,6 +60,7 @@ class Options:
     allow_products: bool
     activation_error: float
     input_shapes: Mapping[str, Sequence[int | str | None]] | None
+    input_values: Mapping[str, float] | None
     states: str | Sequence[str]
     max_neurons: int | None
     max_memory: float | None
@@ -87,6 +89,11 @@ class Options:
     def axes(self) -> Mapping[str, Sequence[int | str | None]]:
         """Axes of inputs that the user states."""
         return axes_by_input(self.input_shapes, "input_shapes")
+
+    @cached_property
+    def values(self) -> Mapping[str, float]:
+        """Values of inputs that become constants."""
+        return stated_values(self.input_values)
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
@@ -149,7 +156,7 @@ class Options:
 
     def check(self) -> None:
         """Raise PipelineError for the first option that is no such thing, or of no use."""
-        _ = self.backend, self.before, self.axes, self.budget
+        _ = self.backend, self.before, self.axes, self.values, self.budget
         for name in ("t_max", "weight_bits"):
             if getattr(self, name) is not None:
                 integer(getattr(self, name), name)

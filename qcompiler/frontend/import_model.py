@@ -15,6 +15,7 @@ from qcompiler.frontend.model.onnx_file import Source, read_model
 from qcompiler.ir import Diagnostic, Graph, InvalidModel, UnsupportedModel, raise_if_any
 
 from .input_axes import stated_axes
+from .input_values import with_values
 from .interpreter import ModelInterpreter
 from .model_inputs import InputShapes
 from .node_report import NodeOutcome
@@ -48,14 +49,16 @@ def import_model(
     preprocessing: Preprocessing | None = None,
     allow_products: bool = False,
     input_shapes: Shapes | None = None,
+    input_values: Mapping[str, float] | None = None,
 ) -> Imported:
     """Import an ONNX model: a path, the bytes of a file, or a protobuf message.
 
     ``input_shapes`` states axes of inputs that the model leaves open: a length, or a name or None
-    for the batch axis. Raises UnsupportedModel with all nodes that are not supported, or
-    InvalidModel if the model is not intact.
+    for the batch axis. ``input_values`` makes inputs constants, each of one number. Raises
+    UnsupportedModel with all nodes that are not supported, or InvalidModel if the model is not
+    intact.
     """
-    interpreter = _interpret(model, preprocessing, allow_products, input_shapes)
+    interpreter = _interpret(model, preprocessing, allow_products, input_shapes, input_values)
     raise_if_any(_findings(interpreter.report), UnsupportedModel)
     graph = interpreter.outputs.graph()
     axes = interpreter.outputs.batch_axes(graph)
@@ -71,12 +74,14 @@ def check_model(
     preprocessing: Preprocessing | None = None,
     allow_products: bool = False,
     input_shapes: Shapes | None = None,
+    input_values: Mapping[str, float] | None = None,
 ) -> tuple[NodeOutcome, ...]:
     """What becomes of every node, and what of the model itself is refused.
 
     Raises InvalidModel if the model is not intact, but never for what is not supported.
     """
-    return tuple(_interpret(model, preprocessing, allow_products, input_shapes).report)
+    given = model, preprocessing, allow_products, input_shapes, input_values
+    return tuple(_interpret(*given).report)
 
 
 def _interpret(
@@ -84,16 +89,19 @@ def _interpret(
     preprocessing: Preprocessing | None,
     allow_products: bool,
     input_shapes: Shapes | None,
+    input_values: Mapping[str, float] | None,
 ) -> ModelInterpreter:
     """The model, its inputs read in the way that least of it is refused for."""
     best: ModelInterpreter | None = None
     failed: InvalidModel | None = None
-    ways, attempt, stated = 1, 0, stated_axes(input_shapes or {})
+    ways, attempt, axes, values = 1, 0, stated_axes(input_shapes or {}), input_values or {}
+    stated = {name: given for name, given in axes.items() if name not in values}
     while attempt < ways and (best is None or best.report.refusals):
         shapes = InputShapes(stated, attempt)
         try:
+            model = with_values(read_model(source), values, axes)
             interpreter = ModelInterpreter(
-                read_model(source), preprocessing or Preprocessing(), allow_products, shapes
+                model, preprocessing or Preprocessing(), allow_products, shapes
             )
             error = _run(interpreter)
         except RecursionError as caught:

@@ -151,7 +151,7 @@ def input_axes(value: onnx.ValueInfoProto) -> Axes:
     if not axes:
         raise Refused(
             f'input "{name}" is a scalar',
-            "make it a constant of the model, or give it a batch axis",
+            f"state its value, --input-value {name}=.., or give it a batch axis",
         )
     return axes
 

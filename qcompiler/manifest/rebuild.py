@@ -101,6 +101,7 @@ def arguments_of(program: Program, passes: str | Pipeline | None) -> dict[str, A
             "reverse_input_channels": before["reverse_channels"],
             "layout": before["layout"],
             "input_shapes": manifest.get("input_shapes"),
+            "input_values": manifest.get("input_values"),
         }
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         message = "the manifest does not say how the program was built: compile the model again"

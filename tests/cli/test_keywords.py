@@ -25,6 +25,7 @@ SAID = {
     "with --layout nhwc or nchw": 'with layout="nhwc" or "nchw"',
     "--input-shape x=N,3,7 for": 'input_shapes={"x": ["N", 3, 7]} for',
     "--input-shape x=.., or": 'input_shapes={"x": [..]}, or',
+    "its value, --input-value sr=.., or": 'its value, input_values={"sr": ..}, or',
     "name them, --state OUT:IN": 'name them, states="OUT:IN"',
     "choose with --split train": 'choose with split="train"',
     "leave --split out": "leave split out",

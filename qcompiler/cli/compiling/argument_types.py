@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from math import isfinite, nan
 from pathlib import Path
 
 SWEEPS = (".csv", ".json", ".svg")
@@ -23,6 +24,18 @@ def axes_of(text: str) -> tuple[str, tuple[int | str, ...]]:
     if not name or not all(part == "?" or part.isidentifier() or _length(part) for part in parts):
         raise argparse.ArgumentTypeError(f"expected NAME=N,3,224,224, not {text!r}")
     return name, tuple(int(part) if _length(part) else part for part in parts)
+
+
+def value_of(text: str) -> tuple[str, float]:
+    """The name of an input, and its value."""
+    name, _, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = nan
+    if not name or not isfinite(number):
+        raise argparse.ArgumentTypeError(f"expected NAME=16000, not {text!r}")
+    return name, number
 
 
 def pair_of(text: str) -> str:

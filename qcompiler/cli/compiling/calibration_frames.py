@@ -21,7 +21,8 @@ def calibration_frames(given: argparse.Namespace, program: Program) -> data.Data
     if not states:
         return data.read(source, api.inputs_of(program), given.layout)
     before = Preprocessing(**program.manifest["preprocessing"])
-    graph = import_model(given.model, before, True, dict(given.input_shape)).graph
+    stated = dict(given.input_shape), dict(given.input_value)
+    graph = import_model(given.model, before, True, *stated).graph
     found = read_sequences(source, graph, states, program.unread_inputs)
     prologue, network = split_prologue(graph)
     names = tuple(value.name for value in network.inputs)

@@ -51,7 +51,7 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
 
     With calibration data, functions and products are fitted, so that their cost is known.
     """
-    read = model, preprocessing, True, dict(given.input_shape)
+    read = model, preprocessing, True, dict(given.input_shape), dict(given.input_value)
     outcomes = check_model(*read)
     places: dict[str, str] = {}
     lowered: dict[str, str] = {}

@@ -173,6 +173,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             allow_products=given.allow_products,
             activation_error=given.activation_error,
             input_shapes=dict(given.input_shape),
+            input_values=dict(given.input_value),
             states=given.state,
             max_neurons=given.max_neurons,
             max_memory=given.max_memory,

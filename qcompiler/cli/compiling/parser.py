@@ -8,7 +8,15 @@ from qcompiler.cli.command_parser import CommandParser
 from qcompiler.cli.completion import SHELLS, PrintCompletion, suggest
 from qcompiler.cli.options import add_cluster, add_common, add_data_options, add_report, path_of
 
-from .argument_types import axes_of, numbers_of, pair_of, sweep_file, target_name, target_names
+from .argument_types import (
+    axes_of,
+    numbers_of,
+    pair_of,
+    sweep_file,
+    target_name,
+    target_names,
+    value_of,
+)
 
 # The help loads nothing that compiles, so these stand here as well.
 CODES = ("one-spike", "silent", "burst")
@@ -106,6 +114,15 @@ def parser_of(
         action="append",
         default=[],
         help=axes,
+    )
+    value = "makes an input a constant that holds this number, such as a setting; repeatable"
+    add(
+        "--input-value",
+        metavar="NAME=X",
+        type=value_of,
+        action="append",
+        default=[],
+        help=value,
     )
     state = "an output that is an input of the next frame, 0 before the first unless INITIAL; auto "
     state += "finds them by their names; repeatable; DATA then holds sequences of frames"

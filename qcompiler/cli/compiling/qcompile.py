@@ -38,9 +38,10 @@ def _checked(
     check_data(parser, given)
     if given.model is None and not given.list and given.verify is None:
         parser.error("the following arguments are required: MODEL.onnx")
-    named = [name for name, _ in given.input_shape]
-    if twice := next((name for name in named if named.count(name) > 1), None):
-        parser.error(f"argument --input-shape: {twice} is given twice: leave one out")
+    for option, pairs in ("shape", given.input_shape), ("value", given.input_value):
+        named = [name for name, _ in pairs]
+        if twice := next((name for name in named if named.count(name) > 1), None):
+            parser.error(f"argument --input-{option}: {twice} is given twice: leave one out")
     if given.sweep and not searches(given):
         parser.error("--sweep needs --max-drop or --max-drift")
     if on_cluster(given) and not searches(given):

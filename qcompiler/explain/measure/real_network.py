@@ -15,6 +15,7 @@ import numpy as np
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.program.states import carried_states
 from qcompiler.frontend.import_model import Preprocessing, import_model
+from qcompiler.frontend.input_values import stated_values
 from qcompiler.ir import Graph, Node, ProgramError, Value
 from qcompiler.ir.ann import Rescale
 from qcompiler.ir.prologue import split_prologue
@@ -46,7 +47,8 @@ def real_network(model: Path, program: Program) -> Graph:
     shapes = manifest.get("input_shapes", {})
     if not isinstance(shapes, dict) or not all(isinstance(a, list) for a in shapes.values()):
         raise ProgramError("the manifest's input_shapes are no shapes: compile the model again")
-    imported = import_model(model, before, allow_products=True, input_shapes=shapes)
+    values = stated_values(manifest.get("input_values"))
+    imported = import_model(model, before, True, shapes, values)
     _, found = split_prologue(imported.graph)
     carried = carried_states(program.graph, program.states)
     for one in carried:

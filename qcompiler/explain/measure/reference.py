@@ -12,6 +12,7 @@ import numpy as np
 
 from qcompiler.data import Array, Data
 from qcompiler.frontend.import_model import Preprocessing
+from qcompiler.frontend.input_values import stated_values
 from qcompiler.ir import CompileError, DataError, Diagnostic, InvalidModel
 
 from .onnx_process import Declared, ModelFailed, OnnxProcess
@@ -36,6 +37,8 @@ class Reference:
 
     def __init__(self, model: Path, manifest: Mapping[str, Any]) -> None:
         self._model, self._axes = Path(model), manifest.get("batch_axes", {})
+        self._shapes = manifest.get("input_shapes", {})
+        self._values = stated_values(manifest.get("input_values"))
         self.before = Preprocessing(**manifest.get("preprocessing", {}))
         if self._model.is_dir():
             raise InvalidModel(f"{model} is a directory, not an ONNX file")
@@ -94,7 +97,8 @@ class Reference:
         A fixed batch is filled up with its last frame.
         """
         session, axes = self._process, self._axes
-        inputs = {given.name: given for given in session.get_inputs()}
+        given = {one.name: one for one in session.get_inputs()}
+        inputs = {name: one for name, one in given.items() if name not in self._values}
         names = data.names if data.names and inputs.keys() >= {*data.names} else tuple(inputs)
         if len(names) != len(data.arrays):
             raise self._takes_others(names, data)
@@ -110,10 +114,20 @@ class Reference:
                 ]
             known, held = dict(zip(names, parts, strict=True)), len(parts[0])
             feed = {
-                name: _fed(given, known.get(name), held, axes.get(name, 0))
-                for name, given in inputs.items()
+                name: self._constant(one, held)
+                if (part := known.get(name)) is None
+                else _fed(one, part, axes.get(name, 0))
+                for name, one in given.items()
             }
             yield feed, count, held
+
+    def _constant(self, given: Declared, count: int) -> Array:
+        """An input that is filled with its value, or with zeros if nothing reads it."""
+        axes = (
+            self._shapes.get(given.name, given.shape) if given.name in self._values else given.shape
+        )
+        sizes = [n if isinstance(n, int) else 1 if at else count for at, n in enumerate(axes)]
+        return np.full(sizes, self._values.get(given.name, 0), _KINDS.get(given.type, np.float32))
 
     def _takes_others(self, names: Sequence[str], data: Data) -> InvalidModel:
         theirs = ", ".join(data.names) or f"{len(data.arrays)} arrays"
@@ -142,13 +156,7 @@ def _samples(result: Array, place: int | None, count: int) -> Array:
     return found
 
 
-def _fed(given: Declared, part: Array | None, count: int, place: int | None) -> Array:
-    """A batch as an input takes it, whose batch axis stands at a place, if it has one.
-
-    Zeros for an input that nothing reads.
-    """
+def _fed(given: Declared, part: Array, place: int | None) -> Array:
+    """A batch as an input takes it, whose batch axis stands at a place, if it has one."""
     kind = _KINDS.get(given.type, np.float32)
-    if part is not None:
-        return (part[0] if place is None else np.moveaxis(part, 0, place)).astype(kind)
-    sizes = [n if isinstance(n, int) else 1 if at else count for at, n in enumerate(given.shape)]
-    return np.zeros(sizes, kind)
+    return (part[0] if place is None else np.moveaxis(part, 0, place)).astype(kind)
