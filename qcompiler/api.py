@@ -92,7 +92,7 @@ def compile(
     - ``proved`` uses only limits that are proven from the weights, even where limits from
       calibration data would allow more weight bits.
     - ``allow_products`` compiles products of two values that depend on the data, whatever they
-      cost. Without it they may take up to 100,000 neurons, as estimated.
+      cost. Without it they may take up to 100,000 neurons, as estimated, or as many as the rest.
     - ``activation_error`` bounds the error of functions that become line segments, relative to
       their output range (0: half a level).
 

@@ -86,17 +86,20 @@ def _numbers(node: Node) -> int:
 
 
 def costly_products(graph: Graph, t_max: int) -> tuple[Diagnostic, ...]:
-    """A finding if products take more neurons than they may without being asked for."""
-    products = list(products_of(graph, t_max))
-    if (total := sum(neurons for _, neurons in products)) <= PRODUCT_NEURONS:
+    """A finding if products take more neurons than they may without being asked for.
+
+    They may take as many as the rest of the network, or 100,000.
+    """
+    products, free = list(products_of(graph, t_max)), max(PRODUCT_NEURONS, _other_neurons(graph))
+    if (total := sum(neurons for _, neurons in products)) <= free:
         return ()
     node, most = max(products, key=lambda product: product[1])
     what = (
         f"products of two values take about {total:,} neurons at t_max {t_max}, more than the "
-        f"{PRODUCT_NEURONS:,} that need no option; the largest is %{node.result.name} with {most:,}"
+        f"{free:,} that need no option; the largest is %{node.result.name} with {most:,}"
     )
     halved = (1 << bits for bits in reversed(range(1, (t_max - 1).bit_length())))
-    smaller = next((t for t in halved if _product_neurons(graph, t) <= PRODUCT_NEURONS), None)
+    smaller = next((t for t in halved if _product_neurons(graph, t) <= free), None)
     fewer = f", use --t-max {smaller}," if smaller else ""
     help_ = f"give --allow-products{fewer} or cut the model before this node"
     return (Diagnostic(what, node.origin, help_),)
@@ -108,9 +111,13 @@ def _product_neurons(graph: Graph, t_max: int) -> int:
 
 def least_neurons(graph: Graph, t_max: int) -> int:
     """About how many neurons a folded graph takes, one for each value of a function."""
+    return _other_neurons(graph) + _product_neurons(graph, t_max)
+
+
+def _other_neurons(graph: Graph) -> int:
+    """About the neurons of inputs, layers and functions."""
     own = sum(layer.neurons for layer in _layers(graph) if not isinstance(layer.node.op, Multiply))
-    inputs = sum(size(value.type) for value in graph.inputs)
-    return inputs + own + _product_neurons(graph, t_max)
+    return own + sum(size(value.type) for value in graph.inputs)
 
 
 def products_of(graph: Graph, t_max: int) -> Iterator[tuple[Node, int]]:

@@ -135,7 +135,7 @@ def parser_of(
         help=state,
     )
     products = "compile products of two data-dependent values, also where they take more than "
-    products += "100,000 neurons"
+    products += "100,000 neurons, and more than the rest of the network"
     add("--allow-products", action="store_true", help=products)
     neurons = "most neurons that the network may have (100 million)"
     add("--max-neurons", metavar="N", type=int, help=neurons)
