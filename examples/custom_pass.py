@@ -10,9 +10,9 @@ import path. That works from every folder, for example from the repository root:
     python examples/custom_pass.py examples/digits/digits.onnx --target loihi \
 --calibration examples/digits/digits_calibration.npz --scale-values 16 -o pruned.loihi \
 --passes "fold-batchnorm,fold-linear{fan_in=1020},\
-custom_pass:DropDeadChannels{threshold=0.001},split-fan-in{fan_in=4083},standardize,\
-split-inputs{fan_in=4083},equalize,split-ranges{fan_in=4083 potential=131071},refine-outputs,\
-normalize,lower-activations{fan_in=4083 potential=131071},\
+custom_pass:DropDeadChannels{threshold=0.001},lower-magnitudes,split-fan-in{fan_in=4083},\
+standardize,split-inputs{fan_in=4083},equalize,split-ranges{fan_in=4083 potential=131071},\
+refine-outputs,normalize,lower-activations{fan_in=4083 potential=131071},\
 quantize{potential=131071 input=32512 pieces=true},\
 split-windows{potential=131071 input=32512 delay=63 fan_in=4083},assign-windows{delay=63},\
 choose-codes{fan_in=4083 input=32512 bias=4095},insert-readout"

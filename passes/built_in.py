@@ -6,6 +6,7 @@ from collections.abc import Mapping
 BUILT_IN: Mapping[str, str] = {
     "fold-batchnorm": "tensor.FoldBatchNorm",
     "fold-linear": "tensor.FoldLinear",
+    "lower-magnitudes": "tensor.LowerMagnitudes",
     "split-fan-in": "tensor.SplitFanIn",
     "standardize": "tensor.Standardize",
     "assign-levels": "tensor.AssignLevels",

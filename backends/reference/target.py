@@ -7,9 +7,10 @@ from qcompiler.ir import Graph
 from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING, within
 
 PIPELINE = (
-    "fold-batchnorm,fold-linear{pooled},split-fan-in{fan_in},standardize,split-inputs{fan_in},"
-    "equalize,split-ranges{membranes},refine-outputs,normalize,lower-activations{membranes},{quantize},"
-    "split-windows{limits},{windows},{codes},insert-readout"
+    "fold-batchnorm,fold-linear{pooled},lower-magnitudes,split-fan-in{fan_in},standardize,"
+    "split-inputs{fan_in},equalize,split-ranges{membranes},refine-outputs,normalize,"
+    "lower-activations{membranes},{quantize},split-windows{limits},{windows},{codes},"
+    "insert-readout"
 )
 
 # The arithmetic of the fast engine is exact for every input, even outside calibrated bounds.

@@ -14,6 +14,7 @@ from qcompiler.passes.pipeline import built_in
 from tests.support.random_networks import LOIHI, REFERENCE, random_network
 
 TENSOR_PASSES = (
+    "lower-magnitudes",
     "split-fan-in",
     "standardize",
     "split-inputs",
