@@ -8,6 +8,7 @@ of each magnitude, however small that is; that of a square root is a share of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
@@ -27,8 +28,9 @@ from qcompiler.ir import (
 from qcompiler.ir.ann import Add, Clip, Conv, Dense, Function, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
-from qcompiler.ir.view import Reshape
+from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.base import Pass
+from qcompiler.passes.folding.arrangement.view_chains import equal_chains
 from qcompiler.passes.folding.linear import expand_rows, parameters, replace_weights
 from qcompiler.passes.folding.neighbours import affine, is_ranged, only_producer
 
@@ -75,12 +77,16 @@ def _ripple(count: int) -> float:
 
 
 class _Pair(NamedTuple):
-    """Weights and biases of two layers, the first of them, and the nodes that add the squares."""
+    """Weights and biases of two layers, the first of them, and the nodes that add the squares.
+
+    ``views`` are those between the squares of either layer and their sum.
+    """
 
     first: tuple[Array, Array]
     second: tuple[Array, Array]
     layer: Node
     merged: tuple[Node, ...]
+    views: Sequence[Node] = ()
 
 
 def _lowered(node: Node, graph: Graph, count: int) -> tuple[Node, ...] | None:
@@ -107,19 +113,30 @@ def _lowered(node: Node, graph: Graph, count: int) -> tuple[Node, ...] | None:
 
 def _of_two_layers(total: Node, graph: Graph) -> _Pair | None:
     """Layers alike that read one value, and whose squares are added."""
-    squares = [_square(operand, total, graph) for operand in total.operands]
+    views, squares = zip(*(_viewed(one, total, graph) for one in total.operands), strict=True)
     layers = [graph.producer(one.operands[0]) for one in squares if one]
     if len(layers) != 2 or len(squares) != 2 or layers[0] is None or layers[1] is None:
         return None
     first, second = map(parameters, layers)
     one, other = layers
-    if first is None or second is None or one.op != other.op:
+    if first is None or second is None or one.op != other.op or not equal_chains(*views):
         return None
     if one.operands[0] != other.operands[0] or first[0].shape != second[0].shape:
         return None
     merged = (*layers, *(square for square in squares if square), total)
-    a, b = ((w, expand_rows(bias, one.result.type.shape)) for w, bias in (first, second))
-    return _Pair(a, b, one, merged)
+    a, b = ((weight, expand_rows(bias, one.result.type.shape)) for weight, bias in (first, second))
+    return _Pair(a, b, one, merged, views[0])
+
+
+def _viewed(operand: Operand, reader: Node, graph: Graph) -> tuple[list[Node], Node | None]:
+    """The square that a node alone reads, and the views between."""
+    views: list[Node] = []
+    while (made := graph.producer(operand)) and isinstance(made.op, View):
+        if graph.only_user(made.result) is not reader:
+            break
+        views.insert(0, made)
+        reader, operand = made, made.operands[0]
+    return views, _square(operand, reader, graph)
 
 
 def _of_halves(total: Node, graph: Graph) -> _Pair | None:
@@ -165,11 +182,15 @@ def _magnitude(graph: Graph, node: Node, pair: _Pair, count: int) -> list[Node]:
     project = replace(replace_weights(layer, layer.operands[0], weight, bias), result=ends[0])
     positive = Node(Clip(0.0), (ends[0],), ends[1], blamed)
     shape = (channels // count, *space)
-    sums = Value(f"{name}:sums" if shape != node.result.type.shape else name, Tensor(shape))
-    made = [replace(project, origin=blamed), positive, _sum(ends[1], sums, count, blamed)]
-    if shape != node.result.type.shape:
-        result = Value(name, node.result.type.layout)
-        made.append(Node(Reshape(result.type.shape), (sums,), result, blamed))
+    made = [replace(project, origin=blamed), positive]
+    made.append(_sum(ends[1], Value(f"{name}:sums", Tensor(shape)), count, blamed))
+    for at, view in enumerate(pair.views):
+        result = Value(f"{name}:view{at}", view.result.type.layout)
+        made.append(replace(view, operands=(made[-1].result, *view.operands[1:]), result=result))
+    if made[-1].result.type.shape != node.result.type.shape:
+        op, read = Reshape(node.result.type.shape), made[-1].result
+        made.append(Node(op, (read,), Value(f"{name}:shaped", Tensor(op.shape)), blamed))
+    made[-1] = replace(made[-1], result=Value(name, node.result.type.layout))
     return made
 
 

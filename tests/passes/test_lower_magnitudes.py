@@ -24,6 +24,11 @@ APART = "v = Reshape(z, pair)"
 SUMMED = f"{APART} q = Mul(v, v) s = ReduceSum<keepdims=0>(q, i1a)"
 SPELLINGS = {
     "added": (f"{ADDED} m = Sqrt(s)", 0),
+    "cut behind": (
+        f"{HALVES} p = Slice(re, i1a, end, last) q = Slice(im, i1a, end, last) a = Mul(p, p)"
+        " b = Mul(q, q) s = Add(a, b) m = Sqrt(s)",
+        0,
+    ),
     "halved exponent": (f"{ADDED} m = Pow(s, half)", 0),
     "reduced": (f"{SUMMED} m = Sqrt(s)", 0),
     "norm": (f"{APART} m = ReduceL2<keepdims=0, axes=[1]>(v)", 0),
@@ -44,6 +49,8 @@ def spectrum(spelling: str) -> onnx.ModelProto:
         "i2": ints(2 * BINS),
         "i1a": ints(1),
         "pair": ints(0, 2, BINS, 7),
+        "last": ints(2),
+        "end": ints(7),
         "two": np.float32(2),
         "half": np.float32(0.5),
         "small": np.float32(1e-3),
@@ -51,7 +58,9 @@ def spectrum(spelling: str) -> onnx.ModelProto:
     }
     used = {name: one for name, one in constants.items() if name in re.findall(r"\w+", body)}
     text = f"z = Conv<strides=[8]>(x, w) {body} f = Flatten(m) y = Gemm(f, v0)"
-    return model(f"float[N,1,{LENGTH}] x", text, w=waves, v0=(BINS * 7, 3), **used)
+    return model(
+        f"float[N,1,{LENGTH}] x", text, w=waves, v0=(BINS * (6 if "end" in used else 7), 3), **used
+    )
 
 
 def sounds(count: int, seed: int = 0) -> Array:
