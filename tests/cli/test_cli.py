@@ -196,7 +196,7 @@ def test_print_after(run: Any) -> None:
     assert err.startswith("// after quantize")
     assert "snn.neuron" in err
     _, _, err = run("qcompile net.onnx --calibration data.npz -q --print-after all")
-    assert err.count("// after") == 15
+    assert err.count("// after") == 16
     status, _, err = run("qcompile net.onnx --print-after nothing -q")
     assert status == 1
     assert "no pass is named nothing" in err
