@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from qcompiler.ir.ann import BatchNorm, Concat, OnHost
+from qcompiler.ir.ann import BatchNorm, Concat, OnHost, Rescale
 from qcompiler.ir.diagnostics import Diagnostic
 from qcompiler.ir.formats.text import OPS
 from qcompiler.ir.graph import Graph, Node, Value
@@ -61,7 +61,7 @@ def _no_readout(graph: Graph) -> Iterator[Diagnostic]:
 
 def _spiking(graph: Graph) -> Iterator[Diagnostic]:
     yield from _foreign(graph)
-    host = Concat | OnHost
+    host = Concat | OnHost | Rescale
     for node in graph.nodes:
         if node.op.mnemonic.startswith("ann.") and not isinstance(node.op, host):
             yield Diagnostic(

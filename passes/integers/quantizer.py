@@ -99,7 +99,7 @@ class Quantizer:
                 if record:
                     record.follow(node)
         match node.op:
-            case Rescale():
+            case Rescale() if source.name not in self.tensors:
                 self.rescale(node, source)
             case MaxPool() as op:
                 first = First(op.strides, op.pads, op.dilations, op.kernel)
@@ -107,7 +107,7 @@ class Quantizer:
             case op if isinstance(op, View) and source.name in self.spikes:
                 digits = self.spikes[source.name]
                 self.spikes[name] = tuple(self.follow(node, op, digit) for digit in digits)
-            case op if isinstance(op, OnHost | Concat | View):
+            case op if isinstance(op, OnHost | Concat | Rescale | View):
                 host = (self.tensor(o) if isinstance(o, Value) else o for o in node.operands)
                 self.tensors[name] = self.builder.add(node.op, *host, name=name, origin=origin)
             case _:

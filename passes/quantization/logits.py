@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qcompiler.ir import Graph, Node, Value, drop_dead, infer
-from qcompiler.ir.ann import Concat, OnHost
+from qcompiler.ir.ann import Concat, OnHost, Rescale
 from qcompiler.ir.types import size
 from qcompiler.ir.view import Reshape, View
 
@@ -28,12 +28,12 @@ def logits(graph: Graph, value: Value, *views: type) -> tuple[Value, ...]:
 
 
 def _behind_softmax(graph: Graph) -> set[str]:
-    """The names of all results of softmax and argmax, and of what arranges these."""
+    """The names of all results of softmax and argmax, and of what arranges or rescales these."""
     found: set[str] = set()
     for node in graph.nodes:
         sources = (operand.name for operand in node.operands if isinstance(operand, Value))
         if isinstance(node.op, OnHost) or (
-            isinstance(node.op, View | Concat) and not found.isdisjoint(sources)
+            isinstance(node.op, View | Concat | Rescale) and not found.isdisjoint(sources)
         ):
             found.add(node.result.name)
     return found

@@ -64,6 +64,23 @@ def compare_with_model(
     )
 
 
+def in_real_numbers(
+    outputs: Mapping[str, Array], reference: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Outputs of a model, real where the program gives real numbers: codes of integers.
+
+    Paired by name, or in order where a model names them otherwise.
+    """
+    names = dict(zip(reference, outputs, strict=False))
+    if outputs.keys() <= reference.keys():
+        names = dict(zip(outputs, outputs, strict=True))
+    real = {theirs for theirs, ours in names.items() if outputs[ours].dtype.kind == "f"}
+    return {
+        name: array.astype(np.float32) if name in real and array.dtype.kind in "iu" else array
+        for name, array in reference.items()
+    }
+
+
 def _compared(name: str, ours: Array, theirs: Array, labels: Array | None) -> OutputAgainst:
     real = ours.dtype.kind == "f" and theirs.dtype.kind == "f"
     one, other = predictions(ours, labels), predictions(theirs, labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qcompiler.ir import Graph, Value
-from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Softmax, TopK
+from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Rescale, Softmax, TopK
 from qcompiler.ir.view import View
 
 
@@ -28,7 +28,7 @@ def is_computed(graph: Graph, value: Value) -> bool:
         return node is None
     if isinstance(node.op, TopK) and node.op.indices:
         return False
-    if not isinstance(node.op, Concat | Softmax | TopK | View):
+    if not isinstance(node.op, Concat | Rescale | Softmax | TopK | View):
         return True
     sources = (operand for operand in node.operands if isinstance(operand, Value))
     return all(is_computed(graph, source) for source in sources)
@@ -66,7 +66,7 @@ def _chain(graph: Graph, value: Value) -> Iterator[Value]:
     while True:
         yield value
         node = graph.producer(value)
-        if node is None or not isinstance(node.op, OnHost | View):
+        if node is None or not isinstance(node.op, OnHost | Rescale | View):
             return
         operand = node.operands[0]
         assert isinstance(operand, Value)

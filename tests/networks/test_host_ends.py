@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import onnx
 import pytest
 
 import qcompiler
+from qcompiler.cli.running import qrun
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import UnsupportedModel
 from tests.support.onnx_models import ints, model, run_onnx
@@ -72,6 +75,45 @@ def test_compiled(name: str, target: str, effort: int) -> None:
     else:
         assert np.mean(found == wanted) >= 0.9
     same_spikes(program, "fast", batch[:2])
+
+
+_CODED = (
+    _DENSE + "p = Softmax<axis=1>(z) q = QuantizeLinear(p, qs, qz) d = DequantizeLinear(q, qs, qz)"
+)
+QUANTISED_ENDS = {
+    "int8": _DENSE + "p = Softmax<axis=1>(z) y = QuantizeLinear(p, qs, qz)",
+    "uint8": _CODED + " y = QuantizeLinear(d, qs, uz)",
+}
+
+
+@pytest.mark.parametrize(("name", "target"), [("int8", "loihi"), ("uint8", "reference")])
+def test_codes_of_probabilities(
+    name: str, target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As TFLite's classifiers end, whose inputs and outputs are integers."""
+    rng, scale = np.random.default_rng(4), np.float32(1 / 256)
+    batch = rng.standard_normal((60, 2, 4, 4)).astype(np.float32)
+    codes = {"qs": scale, "qz": np.int8(-128), "uz": np.uint8(0)}
+    used = {key: value for key, value in codes.items() if key in QUANTISED_ENDS[name]}
+    weights: dict[str, Any] = {"w": (6, 2, 3, 3), "v": (96, 4), **used}
+    proto = model("float[N,2,4,4] x", QUANTISED_ENDS[name], 13, **weights)
+    kinds = onnx.TensorProto.INT8, onnx.TensorProto.UINT8
+    proto.graph.output[0].type.tensor_type.elem_type = kinds[name == "uint8"]
+    (wanted,) = run_onnx(proto, {"x": batch})
+    program = qcompiler.compile(proto, target=target, calibration=batch, t_max=64)
+    found: Any = program.run(batch)
+    assert np.sqrt(np.mean(np.square(found - wanted))) < 0.25 * wanted.std()
+    assert np.mean(found.argmax(axis=1) == wanted.argmax(axis=1)) >= 0.9
+    same_spikes(program, "fast", batch[:2])
+
+    onnx.save(proto, tmp_path / "m.onnx")
+    np.save(tmp_path / "x.npy", batch)
+    program.save(tmp_path / "p")
+    given = [str(tmp_path / part) for part in ("p", "x.npy")]
+    assert qrun.main([*given, "--against", str(tmp_path / "m.onnx"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["agreement"] >= 0.9
+    assert told["outputs"]["y"]["error"] < 0.25
 
 
 @pytest.mark.parametrize("name", ["one class", "channels last", "heads joined behind"])

@@ -20,7 +20,7 @@ from qcompiler.cli.eight_bit import beside_eight_bits, print_eight_bits
 from qcompiler.cli.energy import against_lines, chosen_model, energy_lines, energy_table
 from qcompiler.cli.outputs import check_places, write_file, write_text
 from qcompiler.cli.report import check_report, run_report
-from qcompiler.comparison.against import compare_with_model, errors_on_new_frames
+from qcompiler.comparison.against import compare_with_model, errors_on_new_frames, in_real_numbers
 from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.comparison.program_inputs import guessing, range_findings
 from qcompiler.explain.diagnosis import explain
@@ -57,6 +57,8 @@ def run(given: argparse.Namespace) -> int:
             warn(finding.text)
     ran = run_program(program, given)
     found, measured, reference = ran.frames, ran.measured, ran.reference
+    if reference is not None:
+        reference = in_real_numbers(measured.outputs, reference)
     if ran.skipped:
         warn(data.skipped_text(ran.skipped))
     if ran.interrupted:

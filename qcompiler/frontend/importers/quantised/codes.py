@@ -17,7 +17,7 @@ from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
-from qcompiler.ir.ann import Affine, ArgMax, Clip, Concat, MaxPool, Pad, Softmax
+from qcompiler.ir.ann import Affine, ArgMax, Clip, Concat, MaxPool, Pad, Rescale, Softmax
 from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.ir.view import View
 
@@ -106,12 +106,13 @@ def coded(node: NodeContext, x: Value, code: IntegerCode, name: str, shift: floa
 
 
 def _affine(node: NodeContext, name: str, x: Value, scale: Array, shift: Array) -> Value:
-    rank = len(x.type.shape)
+    rank, host = len(x.type.shape), _on_host(node, x)
+    parts = (("offset", -shift / scale), ("factor", scale))
     grown = (
         node.constant(f"{name}:{role}", _grown(node, array, rank))
-        for role, array in (("scale", scale), ("shift", shift))
+        for role, array in (parts if host else (("scale", scale), ("shift", shift)))
     )
-    return node.named(name, Affine(), x, *grown)
+    return node.named(name, Rescale() if host else Affine(), x, *grown)
 
 
 def _grown(node: NodeContext, array: Array, rank: int) -> Array:
@@ -165,7 +166,7 @@ def _number(code: IntegerCode, integer: float) -> float:
 
 def _on_host(node: NodeContext, x: Value) -> bool:
     made = node.scope.builder.producer(x)
-    while made is not None and isinstance(made.op, View):
+    while made is not None and isinstance(made.op, View | Rescale):
         first = made.operands[0]
         made = node.scope.builder.producer(first) if isinstance(first, Value) else None
     return made is not None and isinstance(made.op, Softmax | ArgMax)
