@@ -20,6 +20,7 @@ from .errors.level_errors import LevelCounts
 from .errors.output_error import OutputError, output_error
 
 _FEWEST = 8  # frames that tell what an error is
+_FITTED = 4.0  # times the error on calibration inputs: what fits these alone
 _CUT = 0.01  # share of more values that saturate, which is a cause
 _REMEDY = "compile again with --calibration on some hundred frames that are like these data"
 
@@ -101,6 +102,8 @@ def errors_on_new_frames(
 ) -> Iterator[Diagnostic]:
     """A warning for every output that errs beyond levels, and beyond its error when compiled.
 
+    Weights are fitted to calibration inputs, and with few of them may err less there than levels
+    explain: an error of more than a quarter of the spread, and of four times that, is told as well.
     ``saturated`` is the share of values that saturate, ``model`` the file that is compared with.
     Nothing is said of fewer than eight frames, nor of programs compiled without data.
     """
@@ -111,7 +114,9 @@ def errors_on_new_frames(
             continue
         error, spread, explained = (known[key] for key in ("error", "spread", "levels"))
         expected = max(error, explained) * spread / found.spread
-        if Explained(replace(found, error=expected), levels).exceeded(found.error, None) > 1:
+        fitted = max(TOLERATED, _FITTED * error * spread / found.spread)
+        beyond = Explained(replace(found, error=expected), levels).exceeded(found.error, None) > 1
+        if beyond or found.error > fitted:
             text = (
                 f'the error of output "{one.name}" is {found.error:,.0%} of its spread '
                 f"{on(found.frames, 'frames')} ({found.error * found.spread:.3g} in its units), "

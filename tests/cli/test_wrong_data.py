@@ -266,3 +266,19 @@ def test_changes_of_the_data_that_overflow_are_no_errors() -> None:
         model("float[N,8] x", "y = Exp(x)"), target="reference", calibration=x, labels=labels
     )
     assert any("labelled calibration inputs" in text for text in program.warnings)
+
+
+@pytest.mark.parametrize(("error", "told"), [(0.5, False), (0.01, True)])
+def test_qrun_tells_of_errors_that_few_fitted_inputs_have_not(
+    error: float, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though levels explain them: on calibration inputs the program does much better."""
+    rng = np.random.default_rng(0)
+    onnx.save(model("float[N,6] x", "a = MatMul(x, w) y = Relu(a)", w=(6, 3)), tmp_path / "m.onnx")
+    x = rng.standard_normal((200, 6)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=3 * x)
+    program = qcompiler.compile(tmp_path / "m.onnx", calibration=x, target="reference", t_max=16)
+    program.manifest["calibration_check"]["outputs"]["y"].update(error=error, levels=1.2)
+    program.save(tmp_path / "p")
+    line = tmp_path / "p", "--against", tmp_path / "m.onnx", tmp_path / "x.npz"
+    assert ("1.0% of its spread on 200 calibration inputs" in run(capsys, *line)[1]) is told
