@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from qcompiler.ir import Graph, Node, Operand, Value, rewrite
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool
 from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.folding.linear import elements_summed, parameters, takes_scale
 from qcompiler.passes.folding.neighbours import distribute_over_sum
@@ -114,7 +114,10 @@ def _spikes(graph: Graph, operand: Operand, layer: Node) -> bool:
 
 
 def _scaled_clip(graph: Graph, operand: Operand, layer: Node) -> bool:
+    """Whether a value is a clip, or a max pool of one, or scales it."""
     node = graph.producer(_unscaled(graph, operand, layer))
+    if node is not None and isinstance(node.op, MaxPool):
+        node = graph.producer(node.operands[0])
     return node is not None and isinstance(node.op, Clip)
 
 

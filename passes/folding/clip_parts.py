@@ -1,6 +1,9 @@
-"""A clip behind a leaky ReLU bounds both of its parts: then their sum needs no population.
+"""A clip or max pool behind a leaky ReLU is one of each part: then their sum needs no population.
 
 min(max(a max(x, 0) + b min(x, 0), low), high) = a clip(x, 0, high / a) + b clip(x, low / b, 0)
+
+The largest of a window is above zero, and then the largest of what is below is zero, or it is not,
+and then the largest of what is above is zero.
 """
 
 from __future__ import annotations
@@ -11,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, origins
-from qcompiler.ir.ann import Add, Affine, Clip
+from qcompiler.ir.ann import Add, Affine, Clip, MaxPool
 from qcompiler.ir.kernels import Array
 
 from .clips import is_code
-from .neighbours import affine, fresh_between, only_producer, scale_and_shift
+from .neighbours import affine, fresh_between, is_of_channels, only_producer, scale_and_shift
 
 _RELU, _BELOW = Clip(0.0), Clip(None, 0.0)
 
@@ -29,20 +32,42 @@ class _Part(NamedTuple):
 
 def clip_into_parts(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """Move a clip with bounds around zero into the two parts of the sum before it."""
-    total = only_producer(node, graph, Add) if isinstance(node.op, Clip) else None
-    if total is None or node.arrays or is_code(node.result):
+    if not isinstance(node.op, Clip) or node.arrays or is_code(node.result):
         return None
-    assert isinstance(node.op, Clip)
     low, high = node.op.low, node.op.high
     if node.op.nearest or (low is not None and low >= 0) or (high is not None and high <= 0):
         return None
-    parts = [part for operand in total.operands if (part := _part(graph, operand, total))]
-    if len(total.operands) != 2 or not _are_opposite(parts):
+    parts = _parts(node, graph)
+    return _summed(node, graph, [_bounded(graph, part, low, high) for part in parts])
+
+
+def pool_into_parts(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+    """Move a max pool into the two parts of the sum before it."""
+    if not isinstance(node.op, MaxPool):
         return None
-    made = [_bounded(graph, part, low, high) for part in parts]
-    operands = tuple(slope.result for _, slope in made)
+    parts, rank = _parts(node, graph), len(node.result.type.shape)
+    if not all(is_of_channels(part.slope, rank) for part in parts):
+        return None
+    return _summed(node, graph, [_pooled(graph, part, node) for part in parts])
+
+
+def _summed(node: Node, graph: Graph, parts: list[tuple[Node, Node]]) -> tuple[Node, ...] | None:
+    """The sum in front of a node, of these parts and their slopes, in place of the node."""
+    total = only_producer(node, graph, Add)
+    if not parts or total is None:
+        return None
+    operands = tuple(slope.result for _, slope in parts)
     last = replace(total, operands=operands, result=node.result, origin=origins(total, node))
-    return (*(one for both in made for one in both), last)
+    return (*(one for both in parts for one in both), last)
+
+
+def _parts(node: Node, graph: Graph) -> list[_Part]:
+    """The two parts of a leaky ReLU that only this node reads; none if another node is there."""
+    total = only_producer(node, graph, Add)
+    if total is None or len(total.operands) != 2:
+        return []
+    parts = [part for operand in total.operands if (part := _part(graph, operand, total))]
+    return parts if _are_opposite(parts) else []
 
 
 def _part(graph: Graph, operand: Operand, total: Node) -> _Part | None:
@@ -76,3 +101,11 @@ def _bounded(graph: Graph, part: _Part, low: float | None, high: float | None) -
     moved = replace(clip, op=op, operands=(*clip.operands, *times), result=result)
     scaled = fresh_between(graph, clip, clip.result.type, ":slope")
     return moved, affine(result, part.slope, np.zeros(()), scaled, clip.origin)
+
+
+def _pooled(graph: Graph, part: _Part, pool: Node) -> tuple[Node, Node]:
+    """A max pool of a part, and the slope of the part."""
+    result = fresh_between(graph, part.clip, pool.result.type, ":pooled")
+    scaled = fresh_between(graph, part.clip, pool.result.type, ":slope")
+    pooled = replace(pool, operands=(part.clip.result,), result=result)
+    return pooled, affine(result, part.slope, np.zeros(()), scaled, part.clip.origin)

@@ -11,7 +11,7 @@ import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Type, Value
 from qcompiler.ir.ann import Add, Affine
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.kernels import Array, expand_to_rank
 
 _MOVED = re.compile(r"(:moved(\.\d+)?)+$")
 
@@ -33,6 +33,11 @@ def scale_and_shift(node: Node) -> tuple[Array, Array]:
     """The constants of an affine map."""
     scale, shift = node.arrays
     return scale, shift
+
+
+def is_of_channels(array: Array, rank: int) -> bool:
+    """Whether a constant beside a value of this rank is the same all over each channel."""
+    return all(length == 1 for length in expand_to_rank(array, rank).shape[1:])
 
 
 def fresh_between(graph: Graph, node: Node, type_: Type, suffix: str = ":moved") -> Value:

@@ -14,7 +14,6 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, origins, rewrite
 from qcompiler.ir.ann import Affine, Clip, Conv, MaxPool, Pad, SumPool
-from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.ir.rewriting.rewrite import Rule
 from qcompiler.passes.base import Pass, check_limits
 from qcompiler.passes.folding.affine import (
@@ -27,7 +26,7 @@ from qcompiler.passes.folding.arrangement.rows import row_rules
 from qcompiler.passes.folding.arrangement.scalars import with_axes
 from qcompiler.passes.folding.arrangement.unit_axes import pad_behind_reshape
 from qcompiler.passes.folding.arrangement.views import view_rules
-from qcompiler.passes.folding.clip_parts import clip_into_parts
+from qcompiler.passes.folding.clip_parts import clip_into_parts, pool_into_parts
 from qcompiler.passes.folding.clips import clip_next_to_code, merge_clips, scale_behind_code
 from qcompiler.passes.folding.codes import levels_of_functions, with_input_codes
 from qcompiler.passes.folding.dense import dense_into_dense
@@ -38,6 +37,7 @@ from qcompiler.passes.folding.images.resize import resize_into_conv
 from qcompiler.passes.folding.neighbours import (
     affine,
     fresh_between,
+    is_of_channels,
     only_producer,
     scale_and_shift,
 )
@@ -65,7 +65,8 @@ class FoldLinear(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Apply the rules of this module until none matches."""
-        clips = (merge_clips, clip_into_parts, clip_next_to_code, scale_behind_code)
+        parts = (clip_into_parts, pool_into_parts)
+        clips = (merge_clips, *parts, clip_next_to_code, scale_behind_code)
         moves = (merge_affines, *clips, view_rules, pad_behind_reshape, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         pools = (partial(pool, fan_in=self.fan_in) for pool in (pool_into_conv, pool_into_dense))
@@ -81,9 +82,7 @@ def _affine_behind_pool(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     scale, shift = scale_and_shift(inner)
     rank = len(node.result.type.shape)
-    if scale.min() <= 0 or any(
-        n > 1 for array in (scale, shift) for n in expand_to_rank(array, rank).shape[1:]
-    ):
+    if scale.min() <= 0 or not (is_of_channels(scale, rank) and is_of_channels(shift, rank)):
         return None
     pooled = fresh_between(graph, node, node.result.type)
     return (
