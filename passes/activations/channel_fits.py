@@ -19,7 +19,7 @@ from qcompiler.ir.kernels import Array
 
 from .clip_sums import ClipSumBuilder, Term
 from .piecewise import SAMPLES, PiecewiseLinear
-from .segments import fit
+from .segments import KEPT, fit
 
 _UNLIKE = 2.0  # ratio from which channels have knots of their own
 _CLASSES = 4  # of widths and gains, in a factor of two: channels of one share their knots
@@ -85,7 +85,7 @@ class Channels(NamedTuple):
         return float(np.floor(low / grid) * grid), float(np.ceil(high / grid) * grid)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=KEPT)
 def _needed(formula: str, domain: Range, lowest: float, highest: float) -> Range:
     """The part of a domain outside of which a function leaves these bounds; else all of it."""
     low, high = domain
@@ -99,7 +99,7 @@ def _needed(formula: str, domain: Range, lowest: float, highest: float) -> Range
     return low, high
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=KEPT)
 def _with_short_ends(formula: str, domain: Range, narrowest: float) -> Range:
     """A domain at least as wide as a segment; ends where it is flat are not wider than the rest.
 

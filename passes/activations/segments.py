@@ -24,11 +24,12 @@ from .continuous_fit import fit_continuous
 from .jumps import FAINT, apart, choices_of, heights_of, jumping, ramp_of
 from .piecewise import SAMPLES, PiecewiseLinear
 
+KEPT = 1 << 14  # fits of a large network, all of which the pass and its warnings ask for
 _MOST_CHOICES = 64
 _FINER = 8  # samples between two
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=KEPT)
 def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> PiecewiseLinear:
     """Fit the fewest segments whose error stays within ``bound``.
 
