@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from qcompiler.frontend.importers.composites.softmax_parts import as_one_node
 from qcompiler.frontend.importers.elementwise.casts import CASTS
+from qcompiler.frontend.importers.layers.sequence_lengths import is_length
+from qcompiler.frontend.importers.layers.top_k import of_one
 from qcompiler.frontend.importers.table import ENCODERS, READS_COUNTS, TAKES_INTEGERS, imported
 from qcompiler.frontend.importers.table_of_host import follows_host, looks_up, on_host
 from qcompiler.frontend.importers.table_of_views import VIEWS
@@ -57,6 +59,9 @@ class DataNodes:
         if not any(outputs):
             raise InvalidNode("has no output")
         node = as_one_node(self._node(entry, inputs))
+        if (moved := of_one(node)) is not None:
+            report.note(entry, "removed", "sorts one element")
+            return {name: moved[at] for at, name in enumerate(outputs) if name}
         sources = self.host_values.sources(node.inputs)
         only_index = entry.op_type == "TopK" and outputs[0] not in self.interpreter.used
         if sources and not follows_host(node) and not only_index:
@@ -93,7 +98,10 @@ class DataNodes:
         if looks_up(node) or (node.op_type in VIEWS and _only_moves(node)):
             return node
         scope = self.interpreter.scope
-        inputs = (fed(scope, i) if isinstance(i, Value) else i for i in node.inputs)
+        inputs = (
+            fed(scope, item) if isinstance(item, Value) and not is_length(node, at) else item
+            for at, item in enumerate(node.inputs)
+        )
         return replace(node, inputs=tuple(inputs))
 
     def _results(

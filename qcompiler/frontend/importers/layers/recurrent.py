@@ -13,6 +13,7 @@ from qcompiler.ir.ann import Concat
 from qcompiler.ir.view import Reshape
 
 from .recurrent_cell import RecurrentCell, State, check_shapes, with_batch_at
+from .sequence_lengths import sequence_lengths
 
 
 def recurrent(node: NodeContext) -> tuple[Value, ...]:
@@ -22,21 +23,24 @@ def recurrent(node: NodeContext) -> tuple[Value, ...]:
     if len(x.type.shape) != 2:
         raise InvalidNode(f"reads samples of shape {x.type.shape}, not of two axes")
     _plain_only(node)
-    _whole_only(node, x.type.shape[0])
+    lengths = sequence_lengths(node, x.type.shape[0])
+    if lengths is None:
+        _whole_only(node, x.type.shape[0])
     directions = {"forward": [1], "reverse": [-1], "bidirectional": [1, -1]}
     ways = directions[node.text("direction", "forward")]
     check_shapes(node, x.type.shape[1], len(ways))
     cells = [RecurrentCell(node, index, len(ways)) for index in range(len(ways))]
-    runs = [cell.run(x, way) for cell, way in zip(cells, ways, strict=True)]
+    runs = [cell.run(x, way, lengths) for cell, way in zip(cells, ways, strict=True)]
     hidden = [
-        [_row(node, h, cell.size) for h in run] for run, cell in zip(runs, cells, strict=True)
+        [_row(node, h, cell.size) for h in run.hidden]
+        for run, cell in zip(runs, cells, strict=True)
     ]
     y = _joined(node, [_joined(node, list(times), 1) for times in zip(*hidden, strict=True)], 0)
     found = [(y, 2)]
-    ends = [run[-1] if way == 1 else run[0] for run, way in zip(hidden, ways, strict=True)]
+    ends = [_row(node, run.last, cell.size) for run, cell in zip(runs, cells, strict=True)]
     found.append((_flat(node, _joined(node, ends, 1)), 1))
     if kind == "LSTM":
-        last = [_row(node, cell.cell, cell.size) for cell in cells]
+        last = [_row(node, run.cell, cell.size) for run, cell in zip(runs, cells, strict=True)]
         found.append((_flat(node, _joined(node, last, 1)), 1))
     places = [Placement(0 if layout else at) for _, at in found]
     return tuple(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from functools import reduce
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from qcompiler.frontend.model.placement import Placement
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip, Dense, Function, Multiply
 from qcompiler.ir.view import Reshape, Take
+
+from .sequence_lengths import SequenceLengths
 
 State: TypeAlias = Value | Array  # an array is the same for all samples
 _GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
@@ -52,6 +55,18 @@ def check_shapes(node: NodeContext, features: int, directions: int) -> None:
         if shape != (asked := (directions, *wanted[name])):
             why = f"its hidden_size is {size} and its input has {features} features"
             raise InvalidNode(f"has {name} of shape {shape}, not {asked}, though {why}")
+
+
+class Run(NamedTuple):
+    """Steps of a cell: the hidden state after each, and both states at the end."""
+
+    hidden: list[State]
+    last: State
+    cell: State
+
+
+def _is_zero(state: State) -> bool:
+    return not isinstance(state, Value) and not state.any()
 
 
 class RecurrentCell:
@@ -92,19 +107,50 @@ class RecurrentCell:
             raise differs(f"the initial state of {node.op_type}")
         return np.asarray(first[0], np.float32)
 
-    def run(self, x: Value, way: int) -> list[State]:
-        """The hidden state after each node, in the order of the input."""
+    def run(self, x: Value, way: int, lengths: SequenceLengths | None) -> Run:
+        """The steps in one direction, in the order of the input.
+
+        Backwards, the states stay as they start until the sequence is there. Forwards they go on
+        behind its end, where nothing reads them.
+        """
         length = x.type.shape[0]
+        start = self.hidden, self.cell
         advance: Callable[[Value], None] = getattr(self, f"_{self.node.op_type.lower()}")
-        found: list[State] = []
+        hidden, cells = list[State](), list[State]()
         nodes = self.node.scope.builder.nodes
         for time in range(length)[::way]:
             before = len(nodes)
             taken = self.node.part("time", Take(0, (time,)), x)
             advance(self.node.part("time", Reshape(x.type.shape[1:]), taken))
-            found.append(self.hidden)
+            if lengths is not None and way < 0:
+                present = lengths.at(lengths.present, time, self.size)
+                self.hidden = self._chosen(present, self.hidden, start[0])
+                self.cell = self._chosen(present, self.cell, start[1])
+            hidden.append(self.hidden)
+            cells.append(self.cell)
             self._count(len(nodes) - before)
-        return found[::way]
+        ends = self.hidden, self.cell
+        if lengths is not None and way > 0:
+            ends = self._last(lengths, hidden), self._last(lengths, cells)
+        if lengths is not None and (way > 0 or not _is_zero(start[0])):
+            hidden = [
+                self._times(lengths.at(lengths.present, time, self.size), h)
+                for time, h in zip(range(length)[::way], hidden, strict=True)
+            ]
+        return Run(hidden[::way], *ends)
+
+    def _chosen(self, present: Value, x: State, other: State) -> State:
+        """A state where a step is there, else another one."""
+        if _is_zero(other):
+            return self._times(present, x)
+        change = self._sum(x, self._times(np.asarray(-1, np.float32), other))
+        return self._sum(other, self._times(present, change))
+
+    def _last(self, lengths: SequenceLengths, states: list[State]) -> State:
+        """The state after the last step that is there."""
+        places = enumerate(states)
+        parts = [self._times(lengths.at(lengths.last, time, self.size), h) for time, h in places]
+        return reduce(self._sum, parts)
 
     def _count(self, nodes: int) -> None:
         """Refuse sequences that are too long, before all of their steps are made."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
+from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode
 from qcompiler.ir import Value
@@ -33,6 +34,24 @@ def top_k(node: NodeContext) -> tuple[Value, Value]:
     found = node.named(_second(node), ArgMax(axis), signed)
     pooled = reduced(node, "max", signed, frozenset([axis]), keep=True)
     return (pooled if largest else scaled_by(node, pooled, _MINUS)), found
+
+
+def of_one(node: NodeContext) -> tuple[Value, KnownArray] | None:
+    """The results of TopK along an axis of length 1: its operand, and index 0; None for others.
+
+    So PyTorch sorts the lengths of packed sequences, along the batch axis of a model that is fixed
+    at one. Refused for a batch axis that is open.
+    """
+    if node.op_type != "TopK" or not isinstance(x := node.item(0), Value):
+        return None
+    shapes = node.full_shapes(x)
+    axis = axis_of(node.integer("axis", -1), len(shapes[0]))
+    if len({shape[axis] for shape in shapes}) > 1:
+        raise mixes_batch(node)
+    if shapes[0][axis] != 1 or _count(node) != 1:
+        return None
+    indices = tuple(np.zeros(shape, np.int64) for shape in shapes)
+    return x, KnownArray(indices, _second(node))
 
 
 def sorts(node: NodeContext) -> bool:
