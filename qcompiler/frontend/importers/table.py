@@ -51,7 +51,7 @@ READS_COUNTS = frozenset(
     {
         *("CumSum", "GRU", "LSTM", "Pad", "RNN", "Resize", "RotaryEmbedding", "TopK", "Trilu"),
         *("Attention", "com.microsoft.Attention", "com.microsoft.MultiHeadAttention"),
-        "com.microsoft.RotaryEmbedding",
+        *("com.microsoft.DynamicQuantizeLSTM", "com.microsoft.RotaryEmbedding"),
         *(name for name in LAYERS if name.startswith("Reduce")),
     }
 )
@@ -101,10 +101,13 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
     "BatchNormalization": batch_rows_and_images.side_by_side,
     "Concat": batch_axis.concat,
     "Conv": batch_rows_and_images.side_by_side,
+    "ConvInteger": batch_rows_and_images.side_by_side,
     "ConvTranspose": batch_rows_and_images.side_by_side,
     "CumSum": batch_along_axes.cumsum,
     **dict.fromkeys(_SCALAR, batch_places.same_batch_axis),
+    "com.microsoft.DynamicQuantizeLSTM": batch_axis.any_batch_axis,
     "DFT": batch_along_axes.dft,
+    "DynamicQuantizeLinear": batch_places.same_batch_axis,
     "Einsum": batch_rows_and_images.einsum,
     "Flatten": batch_axis.any_batch_axis,
     "GRU": batch_axis.any_batch_axis,
@@ -121,6 +124,7 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
     "LpNormalization": batch_along_axes.along_axis,
     "LpPool": batch_rows_and_images.side_by_side,
     "MatMul": batch_rows_and_images.matmul,
+    "MatMulInteger": batch_rows_and_images.matmul,
     "MaxPool": batch_rows_and_images.side_by_side,
     "MeanVarianceNormalization": batch_along_axes.mean_variance,
     "OneHot": batch_along_axes.one_hot,

@@ -8,6 +8,7 @@ from qcompiler.frontend.importers.quantised.linear import (
     conv_integer,
     dequantize_linear,
     dynamic_quantize_linear,
+    dynamic_quantize_lstm,
     mat_mul_integer,
     quantize_linear,
 )
@@ -47,6 +48,7 @@ QUANTISED: Mapping[str, Importer] = {
     "QLinearConv": qlinear_conv,
     "QLinearMatMul": qlinear_matmul,
     "QuantizeLinear": quantize_linear,
+    "com.microsoft.DynamicQuantizeLSTM": dynamic_quantize_lstm,
     "com.microsoft.DynamicQuantizeMatMul": dynamic_quantize_matmul,
     "com.microsoft.MatMulIntegerToFloat": mat_mul_integer_to_float,
     "com.microsoft.QGemm": qgemm,

@@ -84,13 +84,13 @@ class Scope:
     difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
     booleans in the model, ``truncated`` names those that were cast from real numbers, ``reals``
     holds the bits of the real numbers that integers were cast to, ``integers`` which real value, in
-    which code, integers stand for. ``masks`` holds values behind the mask of a softmax, ``flags``
-    names values that are 1 or 0 if what they are made of is. The host knows the values in ``given``
-    in front of the network, of which it has ``computed`` some; ``fed`` are these as the network
-    reads them, ``twins`` what it could compute of those in the network. ``assumed`` tells what is
-    right only for some models, ``folded_products`` counts products of weights and first states of
-    recurrent layers, which are constants, ``unrolled_nodes`` the nodes that recurrent layers have
-    become.
+    which code, integers stand for, ``sums`` names sums of integers that are real numbers here.
+    ``masks`` holds values behind the mask of a softmax, ``flags`` names values that are 1 or 0 if
+    what they are made of is. The host knows the values in ``given`` in front of the network, of
+    which it has ``computed`` some; ``fed`` are these as the network reads them, ``twins`` what it
+    could compute of those in the network. ``assumed`` tells what is right only for some models,
+    ``folded_products`` counts products of weights and first states of recurrent layers, which are
+    constants, ``unrolled_nodes`` the nodes that recurrent layers have become.
     """
 
     builder: Builder
@@ -100,6 +100,7 @@ class Scope:
     constants: dict[str, Constant] = field(default_factory=dict)
     formulas: dict[str, tuple[Value, str]] = field(default_factory=dict)
     integers: dict[str, tuple[Value, IntegerCode]] = field(default_factory=dict)
+    sums: set[str] = field(default_factory=set)
     differences: dict[str, tuple[Value, Value]] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     truncated: set[str] = field(default_factory=set)

@@ -59,8 +59,16 @@ def _sum(node: NodeContext, factors: tuple[float, ...]) -> Value:
             terms[item.name] = (item, terms.get(item.name, (item, 0.0))[1] + factor)
         elif isinstance(item, KnownArray):
             array = per_sample(node, item, rank)
+            if array.dtype.kind in "iu" and _of_sums(node):
+                array = array.astype(np.float32)
             shifts.append(float32(bounded(array), item.name) * factor)
     return behind_masks(node, list(terms.values()), _shift(shifts))
+
+
+def _of_sums(node: NodeContext) -> bool:
+    """Whether all values are sums of integers, to which onnxruntime may have added a bias."""
+    values = (item for item in node.inputs if isinstance(item, Value))
+    return all(value.name in node.scope.sums for value in values)
 
 
 def behind_masks(node: NodeContext, terms: Sequence[Scaled], shift: Array) -> Value:

@@ -16,7 +16,7 @@ from qcompiler.ir import Value, size
 from qcompiler.ir.ann import Integer
 from qcompiler.ir.view import Reshape, Take
 
-RECURRENT = ("GRU", "LSTM", "RNN")
+RECURRENT = ("GRU", "LSTM", "RNN", "com.microsoft.DynamicQuantizeLSTM")
 _PLACE = 4  # of the operand that holds them
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from qcompiler.frontend.importers.composites.matrices import matmul
+from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.layers.linear import conv
+from qcompiler.frontend.importers.layers.recurrent import recurrent
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.integer_code import IntegerCode
 from qcompiler.frontend.model.node_context import NodeContext
@@ -19,6 +21,8 @@ from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 
 from .codes import code_at, code_of_type, dequantized, quantized
+
+_FINE = 2.0**-8  # scale of codes that depend on the data, as of bytes that reach up to 1
 
 
 def quantize_linear(node: NodeContext) -> Value:
@@ -51,21 +55,52 @@ def _name(kind: int) -> str:
 
 
 def dynamic_quantize_linear(node: NodeContext) -> tuple[Value | KnownArray, ...]:
-    """DynamicQuantizeLinear: its codes differ between samples; here as if 1 were its scale."""
-    x = node.activation()
+    """DynamicQuantizeLinear: its codes differ between samples; here as if one scale were fixed.
+
+    A bias that older versions of onnxruntime round to a multiple of it hardly changes.
+    """
     names = (*node.outputs, "scale", "zero")[1:3]
-    scale, zero = np.asarray(1, np.float32), np.asarray(0, np.uint8)
+    scale, zero = np.asarray(_FINE, np.float32), np.asarray(0, np.uint8)
+    x = scaled_by(node, node.activation(), 1 / scale)
     return x, node.scope.known(scale, names[0]), node.scope.known(zero, names[1])
 
 
 def mat_mul_integer(node: NodeContext) -> Value:
     """MatMulInteger: the product of what both factors are beyond their zero points."""
-    return matmul(_beyond_zero(node, "MatMul", -1))
+    return _sum(node, matmul(_beyond_zero(node, "MatMul", -1)))
 
 
 def conv_integer(node: NodeContext) -> Value:
     """ConvInteger: a convolution of what image and weight are beyond their zero points."""
-    return conv(_beyond_zero(node, "Conv", 0))
+    return _sum(node, conv(_beyond_zero(node, "Conv", 0)))
+
+
+def _sum(node: NodeContext, found: Value) -> Value:
+    node.scope.sums.add(found.name)
+    return found
+
+
+def dynamic_quantize_lstm(node: NodeContext) -> tuple[Value, ...]:
+    """DynamicQuantizeLSTM of onnxruntime: an LSTM whose weights are integers, transposed."""
+    weights = (_unpacked(node, 1, 8), _unpacked(node, 2, 10))
+    inputs = (node.item(0), *weights, *(node.item(index) for index in range(3, 8)))
+    return recurrent(replace(node, op_type="LSTM", inputs=inputs))
+
+
+def _unpacked(node: NodeContext, index: int, scale: int) -> KnownArray:
+    """Weights of both directions: one scale and zero point each, or one for each row."""
+    known, own = node.known(index, "weight"), node.fixed(scale, "scale")
+    if known is None or own is None:
+        raise InvalidNode("has no weights, or no scales of them")
+    zero = node.fixed(scale + 1, "zero point")
+    zero = np.zeros(own.shape) if zero is None else zero.astype(np.float64)
+    own, zero = (array.reshape(len(array), 1, -1) for array in (own, zero))
+
+    def real(array: Array) -> Array:
+        found: Array = ((array.astype(np.float64) - zero) * own).swapaxes(1, 2)
+        return found.astype(np.float32)
+
+    return known.changed(real, f"{known.name}.real")
 
 
 def _beyond_zero(node: NodeContext, op_type: str, axis: int) -> NodeContext:
