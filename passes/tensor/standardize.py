@@ -16,8 +16,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Graph, Invariant, Value
-from qcompiler.ir.ann import Clip, Conv, Rescale, SumPool
+from qcompiler.ir import Graph, Invariant, Node, Value
+from qcompiler.ir.ann import Add, Clip, Conv, Multiply, Rescale, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
@@ -65,9 +65,9 @@ class Standardize(Pass):
     for all features makes outputs noisy and a code for each, or more levels, do not. An output is
     rescaled if one range for all features is twice as wide as that of any; for scores, of which the
     largest counts, 8 times. Features are elements, or, where readers share weights, the indices of
-    one axis; within a channel none is more than 64 times as wide. Ranges are those of `normalize`,
-    by ``method`` and ``percentile``. Without data nothing changes. Raises DataError if the data do
-    not fit, are empty or not finite.
+    one axis; within a channel, or of a product, none is more than 64 times as wide. Ranges are
+    those of `normalize`, by ``method`` and ``percentile``. Without data nothing changes. Raises
+    DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "standardize"
@@ -193,7 +193,8 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value, cut: float
         least = _UNLIKE_SCORES if are_scores(array) else _UNLIKE
         if ranges.ratio < least or ranges.width.min() < _NARROWEST:
             continue
-        for width in (ranges.width, np.maximum(ranges.width, ranges.width.max() / _STEEPEST)):
+        limited = np.maximum(ranges.width, ranges.width.max() / _STEEPEST)
+        for width in (limited,) if _of_like_terms(graph, made) else (ranges.width, limited):
             rescaling = Rescaling(-ranges.low / width, width)
             changed = with_scales_at_roots(FoldLinear()(rescale_output(graph, value, rescaling)))
             if gain_spread(changed) <= max(_STEEPEST, gain_spread(graph)):
@@ -201,3 +202,14 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value, cut: float
         if len(spiking_values(changed)) <= len(spiking_values(graph)):
             return changed
     return graph
+
+
+def _of_like_terms(graph: Graph, made: Node) -> bool:
+    """Whether a product, or a sum of some, gives a value: all features have the levels of one code.
+
+    A feature that is narrower than one of these is lost, whatever its scale.
+    """
+    if not isinstance(made.op, Clip | Add):
+        return isinstance(made.op, Multiply)
+    terms = (graph.producer(operand) for operand in made.operands)
+    return any(term is not None and _of_like_terms(graph, term) for term in terms)

@@ -260,3 +260,16 @@ def test_rows_of_padding_that_see_a_bias_alone_fit_membranes(
     width = float(np.ptp(exact)) / 64
     np.testing.assert_allclose(found[:, :, 0], exact[:, :, 0], atol=2 * max(width, 2 * bias) / 255)
     np.testing.assert_array_equal(found[:2], program.run(x[:2], engine="steps"))
+
+
+def test_features_of_a_product_that_are_narrower_than_its_levels() -> None:
+    body = "a = Gemm(x, W, b) h = Sigmoid(a) y = Mul(h, g)"
+    proto = model("float[N,4] x, float[N,3] g", body, W=(4, 3), b=singles([0, -14, 0.5]))
+    rng = np.random.default_rng(1)
+    batch = {"x": singles(rng.uniform(-1, 1, (60, 4))), "g": singles(rng.uniform(0, 1, (60, 3)))}
+    (wanted,) = run_onnx(proto, batch)
+    program = qcompiler.compile(
+        proto, target="reference", calibration=batch, t_max=64, allow_products=True
+    )
+    error = np.sqrt(np.mean((np.asarray(program.run(batch)) - wanted) ** 2, axis=0))
+    assert (error < 0.05 * wanted.std(axis=0).max()).all()
