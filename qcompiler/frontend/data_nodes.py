@@ -7,10 +7,14 @@ from dataclasses import replace
 
 from qcompiler.frontend.importers.composites.softmax_parts import as_one_node
 from qcompiler.frontend.importers.elementwise.casts import CASTS
-from qcompiler.frontend.importers.layers.sequence_lengths import is_length
-from qcompiler.frontend.importers.layers.top_k import of_one
 from qcompiler.frontend.importers.table import ENCODERS, READS_COUNTS, TAKES_INTEGERS, imported
-from qcompiler.frontend.importers.table_of_host import follows_host, looks_up, on_host
+from qcompiler.frontend.importers.table_of_host import (
+    follows_host,
+    is_length,
+    looks_up,
+    of_one,
+    on_host,
+)
 from qcompiler.frontend.importers.table_of_views import VIEWS
 from qcompiler.frontend.importers.table_of_whole_numbers import (
     computes_whole_numbers,

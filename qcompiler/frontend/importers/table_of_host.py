@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from qcompiler.frontend.importers.composites.softmax import behind_mask, softmax
 from qcompiler.frontend.importers.elementwise.activations import arg_max
+from qcompiler.frontend.importers.layers.sequence_lengths import is_length as is_length
 from qcompiler.frontend.importers.layers.sklearn import linear_classifier
 from qcompiler.frontend.importers.layers.support_vectors import svm_classifier
+from qcompiler.frontend.importers.layers.top_k import of_one as of_one
 from qcompiler.frontend.importers.layers.top_k import sorts
 from qcompiler.frontend.importers.quantised.operators import qlinear_softmax
 from qcompiler.frontend.importers.views.embedding import is_look_up

@@ -9,7 +9,6 @@ from onnx import TensorProto
 
 from qcompiler.frontend.importers.elementwise.activations import spread
 from qcompiler.frontend.importers.elementwise.padding import flag
-from qcompiler.frontend.importers.whole_numbers.operands import whole
 from qcompiler.frontend.model.in_front import fed, is_given, note_computed
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value, size
@@ -47,7 +46,9 @@ def sequence_lengths(node: NodeContext, steps: int) -> SequenceLengths | None:
     given, scope = node.item(_PLACE), node.scope
     if not isinstance(given, Value) or not is_given(scope, given) or size(given.type) != 1:
         return None
-    one = node.part("length", Reshape((1,)), whole(node, given))
+    if given.name in scope.truncated:
+        return None
+    one = node.part("length", Reshape((1,)), given)
     every = spread(node, one, (steps,))
     flags = list[Value]()
     for role, word, first in (("present", "greater", 0), ("last", "equal", 1)):
