@@ -8,9 +8,8 @@ of each magnitude, however small that is; that of a square root is a share of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,13 +27,13 @@ from qcompiler.ir import (
 from qcompiler.ir.ann import Add, Clip, Conv, Dense, Function, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
-from qcompiler.ir.view import Reshape, View
+from qcompiler.ir.view import Reshape
 from qcompiler.passes.base import Pass
-from qcompiler.passes.folding.arrangement.view_chains import equal_chains
-from qcompiler.passes.folding.linear import expand_rows, parameters, replace_weights
+from qcompiler.passes.folding.linear import replace_weights
 from qcompiler.passes.folding.neighbours import affine, is_ranged, only_producer
 
-_SQUARE = "x x *"
+from .magnitude_pairs import SQUARE, Pair, pair_of
+
 _ROOTS = ("x sqrt", "x 0 max sqrt", "x 0.5 ^")
 _FLAT = frozenset({"sqrt", "log"})  # of a sum of squares: flatter in its root
 _LEVEL = 1 / 4  # level that directions may err by
@@ -76,26 +75,13 @@ def _ripple(count: int) -> float:
     return float(1 - np.cos(np.pi / (2 * count))) / 2
 
 
-class _Pair(NamedTuple):
-    """Weights and biases of two layers, the first of them, and the nodes that add the squares.
-
-    ``views`` are those between the squares of either layer and their sum.
-    """
-
-    first: tuple[Array, Array]
-    second: tuple[Array, Array]
-    layer: Node
-    merged: tuple[Node, ...]
-    views: Sequence[Node] = ()
-
-
 def _lowered(node: Node, graph: Graph, count: int) -> tuple[Node, ...] | None:
     if not isinstance(node.op, Function):
         return None
     if node.op.formula not in _ROOTS and not _FLAT & {*node.op.formula.split()}:
         return None
     total = only_producer(node, graph, Add | SumPool)
-    pair = total and (_of_two_layers if isinstance(total.op, Add) else _of_halves)(total, graph)
+    pair = total and pair_of(total, graph)
     if not pair or is_ranged(node.result):
         return None
     *made, magnitude = _magnitude(graph, node, pair, count)
@@ -105,68 +91,13 @@ def _lowered(node: Node, graph: Graph, count: int) -> tuple[Node, ...] | None:
         scale, shift = (*node.arrays, np.zeros_like(node.arrays[0]))[:2]
         behind = affine(magnitude.result, scale, shift, node.result, node.origin)
     else:
-        words = (_SQUARE if word == "x" else word for word in node.op.formula.split())
+        words = (SQUARE if word == "x" else word for word in node.op.formula.split())
         operands: tuple[Operand, ...] = (magnitude.result, *node.operands[1:])
         behind = replace(node, op=Function(" ".join(words)), operands=operands)
     return (*made, magnitude, behind)
 
 
-def _of_two_layers(total: Node, graph: Graph) -> _Pair | None:
-    """Layers alike that read one value, and whose squares are added."""
-    views, squares = zip(*(_viewed(one, total, graph) for one in total.operands), strict=True)
-    layers = [graph.producer(one.operands[0]) for one in squares if one]
-    if len(layers) != 2 or len(squares) != 2 or layers[0] is None or layers[1] is None:
-        return None
-    first, second = map(parameters, layers)
-    one, other = layers
-    if first is None or second is None or one.op != other.op or not equal_chains(*views):
-        return None
-    if one.operands[0] != other.operands[0] or first[0].shape != second[0].shape:
-        return None
-    merged = (*layers, *(square for square in squares if square), total)
-    a, b = ((weight, expand_rows(bias, one.result.type.shape)) for weight, bias in (first, second))
-    return _Pair(a, b, one, merged, views[0])
-
-
-def _viewed(operand: Operand, reader: Node, graph: Graph) -> tuple[list[Node], Node | None]:
-    """The square that a node alone reads, and the views between."""
-    views: list[Node] = []
-    while (made := graph.producer(operand)) and isinstance(made.op, View):
-        if graph.only_user(made.result) is not reader:
-            break
-        views.insert(0, made)
-        reader, operand = made, made.operands[0]
-    return views, _square(operand, reader, graph)
-
-
-def _of_halves(total: Node, graph: Graph) -> _Pair | None:
-    """A layer of which one half of the channels belongs to the other, as a sum over an axis."""
-    assert isinstance(total.op, SumPool)
-    image, square = total.operands[0], only_producer(total, graph, Reshape | Function)
-    if square is not None and isinstance(square.op, Reshape):
-        square = only_producer(square, graph, Function)
-    found = square and _square(square.result, graph.only_user(square.result), graph)
-    layer = graph.producer(found.operands[0]) if found else None
-    known = parameters(layer) if layer else None
-    if found is None or layer is None or known is None or getattr(layer.op, "groups", 1) != 1:
-        return None
-    channels, halves = len(known[0]), image.type.shape[:2] == (1, 2)
-    if not halves or total.op.kernel != (2, 1) or any(total.op.pads) or channels % 2:
-        return None
-    weight, bias = known[0], expand_rows(known[1], layer.result.type.shape)
-    (a, b), (p, q) = np.split(weight, 2), np.split(bias, 2)
-    return _Pair((a, p), (b, q), layer, (layer, found, total))
-
-
-def _square(operand: Operand, reader: Node | None, graph: Graph) -> Node | None:
-    """The square that a node alone reads."""
-    node = graph.producer(operand)
-    if node is None or not isinstance(node.op, Function) or node.arrays or reader is None:
-        return None
-    return node if node.op.formula == _SQUARE and graph.only_user(node.result) is reader else None
-
-
-def _magnitude(graph: Graph, node: Node, pair: _Pair, count: int) -> list[Node]:
+def _magnitude(graph: Graph, node: Node, pair: Pair, count: int) -> list[Node]:
     """The positive projections of each pair, and their sum, by channel and direction.
 
     The mean of all magnitudes is as it was: the mean of a positive cosine is 1 / pi.
@@ -198,7 +129,7 @@ def _projected(angles: Array, a: Array, b: Array) -> Array:
     """Rows of two arrays projected onto directions; the directions of a row are neighbours."""
     a, b = (array.astype(np.float64)[:, None] for array in (a, b))
     turned = angles.reshape(-1, *(1,) * (a.ndim - 2))
-    found = (np.cos(turned) * a + np.sin(turned) * b) * np.pi / len(angles)
+    found: Array = (np.cos(turned) * a + np.sin(turned) * b) * np.pi / len(angles)
     return found.reshape(-1, *a.shape[2:])
 
 
