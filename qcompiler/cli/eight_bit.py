@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from qcompiler import api, data
@@ -38,4 +39,5 @@ def compare_on_calibration_data(program: Program, given: argparse.Namespace) -> 
         return
     layout = program.manifest.get("preprocessing", {}).get("layout")
     frames = data.open_stream(source, api.inputs_of(program), layout)
-    print_eight_bits(beside_eight_bits(program, given.model, frames, given))
+    found = beside_eight_bits(program, given.model, frames, given)
+    print_eight_bits(replace(found, fitted=given.effort > 0))

@@ -46,24 +46,29 @@ class _CannotQuantise(Exception):
 class EightBit:
     """Errors of the outputs of the model in 8 bits, and of the program, on the same frames.
 
-    ``failed`` says why there are none.
+    ``fitted`` says that the program's weights are fitted to these frames, so that it errs less on
+    them than on others. ``failed`` says why there are none.
     """
 
     frames: int = 0
     quantised: tuple[OutputAgainst, ...] = ()
     program: tuple[OutputAgainst, ...] = ()
     failed: str = ""
+    fitted: bool = False
 
     def lines(self) -> Iterator[str]:
         """Sentences for the terminal."""
         if self.failed:
             yield f"not known: {self.failed}"
             return
+        frames = f"{self.frames} frames"
+        if self.fitted:
+            frames = f"{self.frames} calibration frames, to which its weights are fitted"
         for one, ours in zip(self.quantised, self.program, strict=True):
             name = f"{one.name}: " if len(self.program) > 1 else ""
             yield (
                 f"{name}onnxruntime's quantize_static {_told(one)}; "
-                f"this program {_told(ours)} ({self.frames} frames)"
+                f"this program {_told(ours)} ({frames})"
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -36,6 +36,7 @@ def test_both_commands_show_it(digits: Path, capsys: Any) -> None:
     (line,) = (one for one in capsys.readouterr().out.splitlines() if one.startswith("8 bits"))
     assert "quantize_static errs by" in line
     assert "this program errs by" in line
+    assert line.endswith("calibration frames, to which its weights are fitted)")
     data = str(digits / "digits_test.npz")
     assert qrun.main([program, data, "--against", network, "--explain", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["eight_bit"]["outputs"].values()
