@@ -79,11 +79,22 @@ def test_a_smaller_t_max_is_told_where_it_suffices(
 ) -> None:
     """Products take 6 neurons for each bit of a level, twice."""
     monkeypatch.setattr(size_limits, "PRODUCT_NEURONS", most)
+    monkeypatch.setattr(size_limits, "_other_neurons", lambda graph: 0)
     proto = model(FLAT, "a = MatMul(x, w) s = Sigmoid(a) y = Mul(x, s)", w=(6, 6))
     fewer = f", use t_max={named}," if named else ""
     assert f"give allow_products=True{fewer} or cut the model" in help_of(proto)
     if named:
         qcompiler.compile(proto, target="reference", calibration=data(6), t_max=named)
+
+
+def test_products_take_as_much_as_the_rest_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At four levels 30 neurons, where inputs, layers and the function take 18, and 30."""
+    monkeypatch.setattr(size_limits, "PRODUCT_NEURONS", 1)
+    for layers, costly in ((1, 1), (3, 0)):
+        more = " ".join(f"b{n} = MatMul(a{n}, w) a{n + 1} = Relu(b{n})" for n in range(layers - 1))
+        body = f"a0 = MatMul(x, w) {more} s = Sigmoid(a{layers - 1}) y = Mul(x, s)"
+        graph = import_model(model(FLAT, body, w=(6, 6)), allow_products=True).graph
+        assert len(size_limits.costly_products(graph, 4)) == costly
 
 
 def test_few_products_need_no_option() -> None:
