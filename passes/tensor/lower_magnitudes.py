@@ -110,7 +110,7 @@ def _magnitude(graph: Graph, node: Node, pair: Pair, count: int) -> list[Node]:
     space = layer.result.type.shape[1:]
     ends = [Value(f"{name}:{end}", Tensor((channels, *space))) for end in ("pairs", "directions")]
     blamed = origins(*pair.merged, node)
-    project = replace(replace_weights(layer, layer.operands[0], weight, bias), result=ends[0])
+    project = replace_weights(replace(layer, result=ends[0]), layer.operands[0], weight, bias)
     positive = Node(Clip(0.0), (ends[0],), ends[1], blamed)
     shape = (channels // count, *space)
     made = [replace(project, origin=blamed), positive]

@@ -5,10 +5,10 @@ Such as the sampling rate of a network for speech, by which it chooses one of it
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from math import isfinite
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -21,21 +21,25 @@ from qcompiler.ir import Diagnostic, InvalidModel, PipelineError
 
 from .input_axes import Axes, with_shapes, written
 
+_LARGEST = sys.float_info.max
+
 
 def stated_values(given: Any) -> Mapping[str, float]:
     """Values that the user states; PipelineError if these are no finite numbers by name."""
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not all(map(_is_value, given, given.values())):
-        raise PipelineError(
-            f"input_values must map names of inputs to finite numbers, not {given!r:.60}"
-        )
-    return {name: float(value) for name, value in given.items()}
+        raise PipelineError("input_values must map names of inputs to finite numbers")
+    return {name: _plain(value) for name, value in given.items()}
 
 
 def _is_value(name: Any, value: Any) -> bool:
     number = isinstance(value, Real) and not isinstance(value, bool)
-    return isinstance(name, str) and number and isfinite(value)
+    return isinstance(name, str) and number and abs(value) <= _LARGEST
+
+
+def _plain(value: Real) -> int | float:
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def with_values(model: Model, values: Mapping[str, float], stated: Mapping[str, Axes]) -> Model:
@@ -56,18 +60,26 @@ def with_values(model: Model, values: Mapping[str, float], stated: Mapping[str, 
 
 
 def _filled(value: onnx.ValueInfoProto, number: float, stated: Mapping[str, Axes]) -> Array:
-    name, tensor = value.name, value.type.tensor_type
-    if tensor.elem_type in INTEGERS:
-        low, high = INTEGERS[tensor.elem_type]
-        if number != int(number) or not low <= number <= high:
-            raise InvalidModel(
-                f'input "{name}" takes whole numbers from {low} to {high}: {number:.9g} is none'
-            )
-    elif tensor.elem_type not in FLOATS:
+    name, kind = value.name, value.type.tensor_type.elem_type
+    if kind not in (*FLOATS, *INTEGERS):
         raise InvalidModel(f'input "{name}" takes no number')
-    bfloat = tensor.elem_type == onnx.TensorProto.BFLOAT16  # numpy has none
-    dtype = "<f4" if bfloat else onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+    bfloat = kind == onnx.TensorProto.BFLOAT16  # numpy has none
+    dtype = np.dtype("<f4" if bfloat else onnx.helper.tensor_dtype_to_np_dtype(kind))
+    low, high = _ends(dtype)
+    if dtype.kind != "f" and number != int(number):
+        raise InvalidModel(f'input "{name}" takes whole numbers: {number!r} is none')
+    if not low <= number <= high:
+        raise InvalidModel(f'input "{name}" takes numbers from {low} to {high}, not {number!r}')
     return np.full(_lengths(value, stated), number, dtype)
+
+
+def _ends(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The least and the largest number of a type."""
+    if dtype.kind == "b":
+        return 0, 1
+    known = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    kind = float if dtype.kind == "f" else int
+    return kind(known.min), kind(known.max)
 
 
 def _lengths(value: onnx.ValueInfoProto, stated: Mapping[str, Axes]) -> tuple[int, ...]:

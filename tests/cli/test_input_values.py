@@ -13,6 +13,8 @@ import pytest
 import qcompiler
 from qcompiler.cli.compiling import qcompile
 from qcompiler.cli.running import qrun
+from qcompiler.data import Data
+from qcompiler.explain.measure.onnx_reference import run_onnx
 from qcompiler.ir import CompileError, InvalidModel
 from tests.support.onnx_models import model
 
@@ -82,7 +84,8 @@ def test_a_scalar_input_names_the_option(
     [
         ({"rate": 1}, 'no input "rate": its inputs are x, sr'),
         ({"sr": 0.5}, 'input "sr" takes whole numbers'),
-        ({"sr": 1e12}, 'input "sr" takes whole numbers'),
+        ({"sr": 1e19}, 'input "sr" takes numbers from -9223372036854775808'),
+        ({"gains": 1e300}, 'input "gains" takes numbers from -3.4'),
         (
             {"unused_gain": 1},
             r'"unused_gain" has the shape \[n\].*--input-shape unused_gain=\.\.|n',
@@ -108,3 +111,15 @@ def test_an_input_has_one_value(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         qcompile.main(["net.onnx", "--input-value", "sr=1", "--input-value", "sr=2"])
     assert "--input-value: sr is given twice" in capsys.readouterr().err
+
+
+def test_a_value_replaces_the_default_of_an_input(tmp_path: Path) -> None:
+    proto = model("float[N,6] x, float[4] g", "h = MatMul(x, w)\ny = Mul(h, g)", w=(6, 4))
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(4, np.float32), "g"))
+    onnx.save(proto, tmp_path / "net.onnx")
+    x = np.random.default_rng(0).standard_normal((64, 6), np.float32)
+    program = qcompiler.compile(
+        tmp_path / "net.onnx", calibration=x, target="reference", t_max=64, input_values={"g": -3}
+    )
+    found = run_onnx(tmp_path / "net.onnx", Data((x,), names=("x",)), program.manifest)
+    assert np.std(program.run(x) - found) < 0.05 * found.std()

@@ -56,7 +56,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "mean_values": ("1", "123", ("a",), (None,), {"x": 1}, object(), [[1, 2]], [[1], [1, 2]], b"1"),
     "scale_values": ("16", ["16"], object(), np.array("a"), [1j], np.zeros((2, 2))),
     "input_shapes": (5, "x", [1], {"x": 1}, {"x": "N,3"}, {1: (2, 3)}, np.array([1, 2])),
-    "input_values": (5, "x", [1], {"x": "1"}, {1: 2}, {"x": [1]}, {"x": float("nan")}, {"x": True}),
+    "input_values": (5, "x", [1], {"x": "1"}, {1: 2}, {"x": float("nan")}, {"x": 10**400}),
     "max_neurons": ("5", [5], 0, True, float("nan"), print),
     "max_memory": ("5", [5], -1, True, float("inf"), print),
 }

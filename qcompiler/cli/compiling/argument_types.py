@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from math import isfinite, nan
 from pathlib import Path
 
@@ -29,10 +30,10 @@ def axes_of(text: str) -> tuple[str, tuple[int | str, ...]]:
 def value_of(text: str) -> tuple[str, float]:
     """The name of an input, and its value."""
     name, _, value = text.rpartition("=")
-    try:
-        number = float(value)
-    except ValueError:
-        number = nan
+    number: float = nan
+    for kind in (float, int):  # exact where it is one
+        with suppress(ValueError):
+            number = kind(value)
     if not name or not isfinite(number):
         raise argparse.ArgumentTypeError(f"expected NAME=16000, not {text!r}")
     return name, number

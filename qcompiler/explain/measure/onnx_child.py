@@ -105,7 +105,12 @@ def _with_own_constants(path: str) -> bytes:
 def _serve(source: IO[bytes], sink: IO[bytes], path: str, threads: int) -> None:
     session = exact_session(path, threads)
     inputs = [[given.name, given.type, list(given.shape)] for given in session.get_inputs()]
-    send(sink, {"inputs": inputs, "outputs": [output.name for output in session.get_outputs()]})
+    known = {"inputs": inputs, "outputs": [output.name for output in session.get_outputs()]}
+    known["defaults"] = [
+        [given.name, given.type, list(given.shape)]
+        for given in session.get_overridable_initializers()
+    ]
+    send(sink, known)
     while True:
         names, arrays = receive(source)
         results = session.run(None, dict(zip(names, arrays, strict=True)))

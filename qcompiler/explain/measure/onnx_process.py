@@ -58,10 +58,17 @@ class OnnxProcess:
             self._end()
             raise
         self._inputs = [Declared(name, kind, tuple(axes)) for name, kind, axes in head["inputs"]]
+        self._defaults = [
+            Declared(name, kind, tuple(axes)) for name, kind, axes in head["defaults"]
+        ]
         self._outputs = [Declared(name) for name in head["outputs"]]
 
     def get_inputs(self) -> list[Declared]:
         return self._inputs
+
+    def get_overridable_initializers(self) -> list[Declared]:
+        """Inputs that have values of their own, if none are given."""
+        return self._defaults
 
     def get_outputs(self) -> list[Declared]:
         return self._outputs

@@ -98,6 +98,11 @@ class Reference:
         """
         session, axes = self._process, self._axes
         given = {one.name: one for one in session.get_inputs()}
+        given |= {
+            one.name: one
+            for one in session.get_overridable_initializers()
+            if one.name in self._values
+        }
         inputs = {name: one for name, one in given.items() if name not in self._values}
         names = data.names if data.names and inputs.keys() >= {*data.names} else tuple(inputs)
         if len(names) != len(data.arrays):

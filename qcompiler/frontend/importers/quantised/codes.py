@@ -95,6 +95,7 @@ def coded(node: NodeContext, x: Value, code: IntegerCode, name: str, shift: floa
     Behind what the host computes, nothing is rounded.
     """
     if _on_host(node, x):
+        _check_probabilities(node, x, code)
         return x
     if code.uniform and float(code.zero).is_integer() and not shift:
         found = node.named(name, Clip(*code.bounds), x)
@@ -165,8 +166,27 @@ def _number(code: IntegerCode, integer: float) -> float:
 
 
 def _on_host(node: NodeContext, x: Value) -> bool:
+    return _made_on_host(node, x) is not None
+
+
+def _made_on_host(node: NodeContext, x: Value) -> Softmax | ArgMax | None:
     made = node.scope.builder.producer(x)
     while made is not None and isinstance(made.op, View | Rescale):
         first = made.operands[0]
         made = node.scope.builder.producer(first) if isinstance(first, Value) else None
-    return made is not None and isinstance(made.op, Softmax | ArgMax)
+    return made.op if made is not None and isinstance(made.op, Softmax | ArgMax) else None
+
+
+def _check_probabilities(node: NodeContext, x: Value, code: IntegerCode) -> None:
+    """Refused if a code does not reach the numbers of a softmax: the host does not cut them."""
+    softmax = _made_on_host(node, x)
+    if not isinstance(softmax, Softmax):
+        return
+    low, high = (code.scale * (end - code.zero) for end in (code.low, code.high))
+    reach = 0.0 if softmax.log else 1.0
+    within = np.all(high >= reach - 1.01 * code.scale)
+    if not within or not (softmax.log or np.all(low <= 1.01 * code.scale)):
+        raise Refused(
+            f"the code of probabilities ends at {float(high.min()):.4g}, where it saturates",
+            f"quantise them with a scale of {1 / code.levels:.4g}, or end the model at the softmax",
+        )
