@@ -18,6 +18,7 @@ from qcompiler.ir.kernels import Array
 from .errors.judge import TOLERATED, Explained, noisy_parts, on
 from .errors.level_errors import LevelCounts
 from .errors.output_error import OutputError, output_error
+from .in_front_of_host import rescaled
 
 _FEWEST = 8  # frames that tell what an error is
 _FITTED = 4.0  # times the error on calibration inputs: what fits these alone
@@ -113,6 +114,7 @@ def errors_on_new_frames(
         if found is None or found.error is None or known is None or found.frames < _FEWEST:
             continue
         error, spread, explained = (known[key] for key in ("error", "spread", "levels"))
+        spread *= rescaled(program.graph, one.name)
         expected = max(error, explained) * spread / found.spread
         fitted = max(TOLERATED, _FITTED * error * spread / found.spread)
         beyond = Explained(replace(found, error=expected), levels).exceeded(found.error, None) > 1

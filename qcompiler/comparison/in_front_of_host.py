@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
+from math import prod
+
+import numpy as np
 
 from qcompiler.ir import Graph, Value
 from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Rescale, Softmax, TopK
@@ -53,6 +57,20 @@ def _on_host(graph: Graph, value: Value) -> Iterator[object]:
     """What the host computes of a value in front of an output, from the output back."""
     made = (graph.producer(at) for at in _chain(graph, value))
     return (node.op for node in made if node is not None)
+
+
+def rescaled(graph: Graph, name: str) -> float:
+    """How many times as large the host makes what an output was compared as when compiled.
+
+    The codes of probabilities are as many times as large as these.
+    """
+    values = dict(zip(graph.output_names, graph.outputs, strict=True))
+    if name not in values:
+        return 1.0
+    made = (graph.producer(at) for at in _chain(graph, values[name]))
+    nodes = list(takewhile(lambda node: node and not isinstance(node.op, OnHost), made))
+    factors = [node.arrays[1] for node in nodes if node and isinstance(node.op, Rescale)]
+    return float(prod(np.abs(factor).mean() for factor in factors))
 
 
 def is_softmax(graph: Graph, value: Value, scores: Value) -> bool:
