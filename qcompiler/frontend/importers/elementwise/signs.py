@@ -10,6 +10,8 @@ from qcompiler.ir.ann import Add, Affine, Clip, Function, MaxPool, Multiply, Sum
 from qcompiler.ir.ann.formula import COMPARISONS, run
 from qcompiler.ir.view import View
 
+from .spans import is_span
+
 _ALWAYS = COMPARISONS | {"abs", "exp", "sigmoid", "softplus", "sqrt"}
 _KEEPS = frozenset(
     {"+", "*", "/", "min", "asin", "asinh", "ceil", "erf", "floor", "round", "tanh"}
@@ -24,11 +26,14 @@ class _Part(NamedTuple):
 
 
 def is_never_negative(scope: Scope, value: Value) -> bool:
-    """Whether a value is at least 0 whatever the data are: as ReLUs, squares and their sums."""
+    """Whether a value is at least 0 whatever the data are: as ReLUs, squares and their sums.
+
+    So are distances from the minimum or to the maximum.
+    """
     made = scope.builder.producer(value)
     if made is None:
         return False
-    sources = (operand for operand in made.operands if isinstance(operand, Value))
+    sources = [operand for operand in made.operands if isinstance(operand, Value)]
     match made.op:
         case Function(formula):
             (x,) = sources
@@ -41,6 +46,8 @@ def is_never_negative(scope: Scope, value: Value) -> bool:
             if any((array < 0).any() for array in made.arrays):
                 return False
         case Multiply() if len({*made.operands}) == 1:
+            return True
+        case Add() if len(sources) == 2 and is_span(scope, *sources):
             return True
     kinds = Add | Affine | Clip | MaxPool | Multiply | SumPool | View
     return isinstance(made.op, kinds) and all(is_never_negative(scope, x) for x in sources)
