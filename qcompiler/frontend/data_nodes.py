@@ -41,10 +41,12 @@ _CAST = "cast them to floating point first, and compute with real numbers"
 _REAL_OUTPUT = "end the model before this node: its result in real numbers is that of its input"
 _LOOKED_UP = "looked up in a table in front of the network"
 _COMPUTED = "whole numbers, which the host computes in front of the network"
-_CUT_AFTER = (
-    "it is only supported on the decoded outputs: cut the model after this node; or, in front of "
-    "the network, apply it to the inputs, and export the rest"
+_ON_OUTPUTS = (
+    'it is only supported on the decoded outputs: end the model at this node, or at "{}", which it '
+    "reads, and do the rest on the host; or, in front of the network, apply it to the inputs, and "
+    "export the rest"
 )
+_READS_AT = frozenset({"Gather", "GatherElements", "GatherND"})
 
 
 class DataNodes:
@@ -68,7 +70,12 @@ class DataNodes:
             return {name: moved[at] for at, name in enumerate(outputs) if name}
         sources = self.host_values.sources(node.inputs)
         only_index = entry.op_type == "TopK" and outputs[0] not in self.interpreter.used
-        if sources and not follows_host(node) and not only_index:
+        at = _positions(node)
+        if at is not None and self.stand_ins.doubt([at]).any:  # what makes them is refused
+            report.note(entry, "compiled", NOT_CHECKED)
+            return {}
+        moves = follows_host(node) and (at is None or is_given(node.scope, at))
+        if sources and not moves and not only_index:
             inside = self.host_values.in_spikes(node.inputs)
             if inside is None:
                 self._refuse_inside(sources)
@@ -172,7 +179,8 @@ class DataNodes:
     def _refuse_inside(self, sources: list[Entry]) -> None:
         for source in sources:
             reason = f"{source.op_type} inside the network is not supported"
-            self.interpreter.report.note(source, "refused", reason, _CUT_AFTER)
+            help_ = _ON_OUTPUTS.format(source.node.input[0])
+            self.interpreter.report.note(source, "refused", reason, help_)
 
 
 def _only_moves(node: NodeContext) -> bool:
@@ -181,6 +189,12 @@ def _only_moves(node: NodeContext) -> bool:
     joined = node.op_type == "Concat" and len(values) < len(node.inputs)
     pads = joined or node.op_type in ("CenterCropPad", _NORMALIZER)
     return not pads and all(is_given(node.scope, value) for value in values)
+
+
+def _positions(node: NodeContext) -> Value | None:
+    """The positions that a node reads at, where they depend on the data."""
+    at = node.item(1) if node.op_type in _READS_AT else None
+    return at if isinstance(at, Value) else None
 
 
 def _is_index(item: Value | KnownArray) -> bool:

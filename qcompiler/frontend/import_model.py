@@ -134,11 +134,11 @@ def _run(interpreter: ModelInterpreter) -> InvalidModel | None:
 
 
 def _findings(report: Iterable[NodeOutcome]) -> list[Diagnostic]:
-    """One finding for every operator and reason."""
-    groups: dict[tuple[str, str | None], list[NodeOutcome]] = {}
+    """One finding for every operator, reason and remedy."""
+    groups: dict[tuple[str, str | None, str | None], list[NodeOutcome]] = {}
     for outcome in report:
         if outcome.kind == "refused":
-            groups.setdefault((outcome.op_type, outcome.reason), []).append(outcome)
+            groups.setdefault((outcome.op_type, outcome.reason, outcome.help), []).append(outcome)
     return [_finding(group) for group in groups.values()]
 
 

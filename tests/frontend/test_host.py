@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
+from onnx.shape_inference import infer_shapes
+from onnx.utils import Extractor
 
 import qcompiler
 from qcompiler.frontend.import_model import check_model, import_model
@@ -103,6 +105,35 @@ def test_refused_indices(body: str, reason: str, help_: str) -> None:
         import_model(proto)
     assert help_ in (caught.value.diagnostics[0].help or "")
     assert "refused" in {outcome.kind for outcome in check_model(proto)}
+
+
+REFINED = {  # what reads a window of scores around the largest, as detectors of pitch do
+    "elements": (
+        "i = ArgMax<axis=2>(h) a = Add(i, around) n = GatherElements<axis=2>(p, a)"
+        " y = ReduceSum(n, axis)"
+    ),
+    "elements alone": "i = ArgMax<axis=2>(h) n = GatherElements<axis=2>(h, i) y = Relu(n)",
+    "table": "i = ArgMax<axis=2>(h) y = Gather(table, i)",
+    "table behind a sum": "i = ArgMax<axis=2>(h) a = Add(i, around) y = Gather(table, a)",
+}
+
+
+@pytest.mark.parametrize("body", REFINED.values(), ids=REFINED)
+def test_what_reads_at_the_largest_score_is_refused_for_the_largest_score(body: str) -> None:
+    constants: dict[str, Any] = {
+        "w": (5, 5),
+        "pads": ints(0, 0, 1, 0, 0, 1),
+        "around": ints(0, 1, 2),
+        "axis": ints(2),
+        "table": (7,),
+    }
+    proto = model("float[N,4,5] x", f"h = MatMul(x, w) p = Pad(h, pads) {body}", **constants)
+    with pytest.raises(UnsupportedModel) as caught:
+        import_model(proto)
+    (refused,) = caught.value.diagnostics
+    assert refused.message == "ArgMax inside the network is not supported"
+    assert 'or at "h", which it reads' in (refused.help or "")
+    agrees(Extractor(infer_shapes(proto)).extract_model(["x"], ["h"]))
 
 
 def test_constant_outputs_of_a_fixed_batch() -> None:

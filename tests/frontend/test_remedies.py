@@ -132,7 +132,7 @@ def test_products_are_counted_as_they_are_built(body: str, bits: int, gates: int
 
 def test_index_inside() -> None:
     proto = model(ROWS, "s = ArgMax<axis=1>(x) r = Cast<to=1>(s) y = Relu(r)")
-    assert "cut the model after this node" in help_of(proto)
+    assert "end the model at this node" in help_of(proto)
     end = cut(proto, "s")
     end.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
     qcompiler.compile(end, target="reference")
