@@ -28,10 +28,11 @@ from qcompiler.frontend.importers.composites.rotary import (
     rotary_embedding_of_onnxruntime,
 )
 from qcompiler.frontend.importers.elementwise.activations import clip, neg, relu
-from qcompiler.frontend.importers.elementwise.arithmetic import add, mean, sub, total
+from qcompiler.frontend.importers.elementwise.arithmetic import add, mean, total
 from qcompiler.frontend.importers.elementwise.choices import where
 from qcompiler.frontend.importers.elementwise.extremes import minimum_maximum
 from qcompiler.frontend.importers.elementwise.products import div, mul
+from qcompiler.frontend.importers.elementwise.variances import variance_or_difference
 from qcompiler.frontend.importers.layers.categories import label_encoder, one_hot_encoder
 from qcompiler.frontend.importers.layers.einsum import cumsum
 from qcompiler.frontend.importers.layers.fourier import dft, stft
@@ -114,7 +115,7 @@ LAYERS: Mapping[str, Importer] = {
     "ScatterElements": scatter_or_where,
     "ScatterND": scatter_or_where,
     "SimplifiedLayerNormalization": layer_normalization,
-    "Sub": sub,
+    "Sub": variance_or_difference,
     "Sum": total,
     "SwiGLU": swiglu,
     "TopK": top_k,
