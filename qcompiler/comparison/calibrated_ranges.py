@@ -8,7 +8,7 @@ frames that lie far from all others leave these few levels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +27,13 @@ _NARROW = 1 / 8  # of the range that all frames fill
 _LEVELS = 4.0  # that the others use: they are hardly more than noise
 _SHOWN = 3
 _AT_ONCE = 64  # frames in double precision
+
+
+def data_of(name: str, host: Collection[str]) -> str:
+    """What the data for an input of the network are called: the ``host`` computes those of some."""
+    if name in host:
+        return f'"{name.removesuffix(".fed")}" (which the host computes of the calibration data)'
+    return f'the calibration data for input "{name}"'
 
 
 def few_frames(arrays: Sequence[Array], data: str) -> Diagnostic | None:
@@ -64,10 +71,13 @@ class Outliers:
     frames: Sequence[int]
     levels: float
 
-    def finding(self, name: str, most: int, initial: float | None = None) -> Diagnostic:
+    def finding(
+        self, name: str, most: int, initial: float | None = None, host: Collection[str] = ()
+    ) -> Diagnostic:
         """The warning on these frames of an input that has so many levels.
 
-        ``initial`` is the value of a state at the beginning, if that is why.
+        ``initial`` is the value of a state at the beginning, if that is why. The ``host`` computes
+        some inputs.
         """
         within = f"lie within {max(1, int(np.ceil(self.levels)))} of its {most:,} levels"
         if initial is not None:
@@ -77,7 +87,7 @@ class Outliers:
                 help=f"begin nearer to the others: --state OUT:{name}=INITIAL",
             )
         return Diagnostic(
-            f'of the calibration data for input "{name}", all but {self} {within}',
+            f"of {data_of(name, host)}, all but {self} {within}",
             help=f"remove {self} from the calibration data, or clip these values",
         )
 

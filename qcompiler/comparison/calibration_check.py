@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,12 +75,13 @@ def check_calibration(
     outputs: bool = True,
     missed: bool = False,
     sequences: int = 0,
+    host: Collection[str] = (),
 ) -> CalibrationCheck:
     """Compare a program with the graph that it was compiled from, as imported.
 
     Without ``outputs`` only the data are looked at: a search cuts outputs where no prediction
     depends on them. ``missed`` says that another warning is on functions with large errors. Data of
-    ``sequences``, one after the other, are streamed, too.
+    ``sequences``, one after the other, are streamed, too. The ``host`` computes these inputs.
     """
     places = spread_frames(graph, len(given))
     data = tuple(array[places].astype(np.float32) for array in given.arrays)
@@ -89,7 +90,7 @@ def check_calibration(
     folded = FoldBatchNorm()(graph)
     scores = next((one for one in compared if one.vector and len(graph.outputs) == 1), None)
     value = scores.value if scores else None
-    inputs = ModelInputs(graph, folded, before, data, given.arrays, value)
+    inputs = ModelInputs(graph, folded, before, data, given.arrays, value, host)
     classes = scores.theirs.reshape(len(scores.theirs), -1) if scores else None
     findings = list(inputs.findings(labels, classes))
     inputs_wrong = bool(findings)
@@ -102,7 +103,7 @@ def check_calibration(
         if far := outliers(at):
             unlike[name] = far
             first = begin.get(name) if name in begin and _has(at, far, begin[name]) else None
-            findings.append(far.finding(name, at.code.t_max, first))
+            findings.append(far.finding(name, at.code.t_max, first, host))
     found = tuple(judged(folded, program, data, compared))
     crossed = crossed_jump(folded, program, data) if outputs else None
     causes = _causes(program, crossed, missed)

@@ -6,7 +6,7 @@ statistics of its first batch normalisation, scores that no training leads to, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from qcompiler.ir import Diagnostic, Graph
 from qcompiler.ir.ann import Affine, BatchNorm
 from qcompiler.ir.kernels import Array
 
+from .calibrated_ranges import data_of
 from .compared_outputs import values
 from .training_statistics import variance_ratio
 
@@ -38,7 +39,7 @@ class ModelInputs:
 
     ``data`` are some of the ``given`` frames. ``folded`` is the same model without batch
     normalisations, ``scores`` the name of its only output that is a vector of several elements, in
-    front of a softmax, if there is one.
+    front of a softmax, if there is one. The ``host`` computes these inputs of other data.
     """
 
     graph: Graph
@@ -47,6 +48,7 @@ class ModelInputs:
     data: tuple[Array, ...]
     given: tuple[Array, ...]
     scores: str | None
+    host: Collection[str] = ()
 
     def findings(self, labels: Array | None, scores: Array | None) -> Iterator[Diagnostic]:
         """Warnings, the surest first: one sign of a wrong scale is enough."""
@@ -67,8 +69,7 @@ class ModelInputs:
         for value, x in zip(self.graph.inputs, self.given, strict=True):
             if x.size > 1 and x.min() == x.max():
                 yield Diagnostic(
-                    f'every number of the calibration data for input "{value.name}" is '
-                    f"{float(x.min()):.4g}",
+                    f"every number of {data_of(value.name, self.host)} is {float(x.min()):.4g}",
                     help="calibrate with typical data",
                 )
 

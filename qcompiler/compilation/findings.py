@@ -64,7 +64,10 @@ def _beside_the_model(
     checked = data.Data(coded.arrays, coded.labels)
     whole = options.budget is None
     given = samples.graph, program, checked, options.before
-    return check_calibration(*given, whole, missed, samples.sequences).manifest()
+    prologue = network.prologue
+    made = () if prologue is None else prologue.nodes
+    host = {node.result.name for node in made}
+    return check_calibration(*given, whole, missed, samples.sequences, host).manifest()
 
 
 def _on_random_indices(network: Network, options: Options, program: Program) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def read_samples(network: Network, options: Options) -> Samples:
         return Samples(network.graph)
     inputs = inputs_of(network.imported.graph)
     how = options.layout, options.labels, network.imported.unread
-    with _states_proposed(network.graph):
+    with _states_proposed(network.graph), _shapes_proposed(network):
         given = coded = _widened(data.read(source, inputs, *how))
     if network.prologue is not None:
         coded = replace(given, arrays=run_prologue(network.prologue, *given.arrays))
@@ -88,6 +88,27 @@ def _states_proposed(graph: Graph, known: tuple[State, ...] = ()) -> Iterator[No
             told = (replace(one, help=one.help or help_) for one in error.diagnostics)
             raise DataError(*told) from error
         raise
+
+
+@contextmanager
+def _shapes_proposed(network: Network) -> Iterator[None]:
+    """Add to a DataError without a remedy that an open axis behind a 1 may be no batch axis."""
+    try:
+        yield
+    except DataError as error:
+        shapes = {value.name: value.type.shape for value in network.imported.graph.inputs}
+        axes = network.imported.batch_axes
+        behind = ((name, axes.get(name), shape) for name, shape in shapes.items())
+        found = [
+            f"--input-shape {name}={','.join(map(str, (*shape[:at], '..', *shape[at:])))}"
+            for name, at, shape in behind
+            if at and shape[:at] == (1,) * at
+        ]
+        if not found:
+            raise
+        help_ = f"if the open axis is no batch axis, fix its length: {' and '.join(found)}"
+        told = (replace(one, help=one.help or help_) for one in error.diagnostics)
+        raise DataError(*told) from error
 
 
 def _saturated(found: Data, graph: Graph, network: Network) -> Data:

@@ -15,6 +15,7 @@ from qcompiler.backends.program.program import Program
 from qcompiler.cli.running import qrun
 from qcompiler.comparison.program_inputs import range_findings
 from qcompiler.data import Data
+from qcompiler.ir import DataError
 from tests.support.onnx_models import model
 
 Array = np.ndarray[Any, Any]
@@ -78,6 +79,28 @@ def test_scores_tell_of_unscaled_pixels() -> None:
 def test_data_that_are_all_one_number_are_told() -> None:
     (text, *_) = compiled(np.zeros_like(IMAGES[:20]) + 3, 16).warnings
     assert text.startswith('every number of the calibration data for input "image" is 3')
+
+
+def test_what_the_host_computes_is_told_by_the_name_that_the_model_has() -> None:
+    body = "g = Greater(x, k) f = Cast<to=1>(g) y = MatMul(f, w)"
+    w = np.arange(8, dtype=np.float32).reshape(4, 2)
+    proto = model("int64[N,4] x", body, k=np.array([0]), w=w)
+    x = np.random.default_rng(0).integers(1, 9, (20, 4))
+    texts = qcompiler.compile(proto, calibration=x, target="reference").warnings
+    computed = "(which the host computes of the calibration data)"
+    assert any(text.startswith(f'every number of "g" {computed} is 1') for text in texts)
+
+
+def test_an_open_axis_behind_a_1_may_be_no_batch_axis() -> None:
+    body = "a = MatMul(x, w) b = MatMul(z, v) y = Add(a, b)"
+    weights = {"w": np.ones((6, 2), np.float32), "v": np.ones((4, 2), np.float32)}
+    proto = model("float[1,T,6] x, float[1,T,4] z", body, w=weights["w"], v=weights["v"])
+    rng = np.random.default_rng(0)
+    data = {n: rng.normal(size=(20, 5, k)).astype(np.float32) for n, k in (("x", 6), ("z", 4))}
+    with pytest.raises(DataError, match=r"x=1,\.\.,6 .*z=1,\.\.,4|\[1, \.\., 6\]"):
+        qcompiler.compile(proto, calibration=data, target="reference")
+    shapes = {"x": (1, 5, 6), "z": (1, 5, 4)}
+    qcompiler.compile(proto, calibration=data, target="reference", input_shapes=shapes)
 
 
 def test_frames_that_are_compared_do_not_speak_of_all() -> None:
