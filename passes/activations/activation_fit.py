@@ -23,7 +23,8 @@ _LEAST_GAIN = 1e-6  # by the largest: no channel is nothing
 class ActivationFit(NamedTuple):
     """The piecewise linear fit of a function: domain, segments and largest error.
 
-    ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if the
+    ``error`` and ``bound`` are shares of the output's range, or, of a ``factor``, of the range of
+    its products. The error exceeds the bound if the
     most segments are too few, or weights too small for narrower ones. ``steps`` are jumps of the
     function beside the segments, ``jump`` is the error where it is nearly a jump; 0 if it is not.
     """
@@ -35,6 +36,12 @@ class ActivationFit(NamedTuple):
     bound: float
     steps: int = 0
     jump: float = 0.0
+    factor: bool = False
+
+    @property
+    def whole(self) -> str:
+        """What errors are shares of."""
+        return "the range of its products" if self.factor else "the output range"
 
     @property
     def misses(self) -> bool:

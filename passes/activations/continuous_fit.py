@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TypeAlias
 
 import numpy as np
@@ -23,13 +24,21 @@ _ZOOMS = 3  # each by up to the number of samples
 _FLATTER = 16.0  # share of the error within which a function is flat up to its end
 _ALIKE = 1.01  # errors that count as equal
 _PATIENCE = 8  # more segments without a smaller error
+_TINY = 1e-300  # a result that is none
 _ROUNDS = 50  # until the density keeps segments from being too narrow
 
 
 def fit_continuous(
-    function: _Function, domain: Range, bound: float, narrowest: float, part: bool = False
+    function: _Function,
+    domain: Range,
+    bound: float,
+    narrowest: float,
+    part: bool = False,
+    reach: float = inf,
 ) -> PiecewiseLinear:
     """The segments of a continuous function; those of a ``part`` are exact at its ends.
+
+    Where it lies beyond ``reach``, an error counts by as much less.
 
     Where it hardly changes up to an end of its domain, it is flat: a segment of small slope there
     would pass on differences that saturated values do not have.
@@ -39,7 +48,8 @@ def fit_continuous(
     x, ends = np.linspace(low, high, SAMPLES), function(np.array(domain))
     y = function(x).copy()
     y[[0, -1]] = np.where(flat, ends, y[[0, -1]])
-    found = _segments(x, y, bound, narrowest, (part or flat[0], part or flat[1]))
+    counts = np.minimum(1.0, reach / np.maximum(np.abs(y), _TINY))
+    found = _segments(x, y, bound, narrowest, (part or flat[0], part or flat[1]), counts)
     before, behind = slice(0, int(flat[0])), slice(1, 1 + int(flat[1]))
     return found._replace(
         knots=np.concatenate((domain[before], found.knots, domain[behind])),
@@ -72,16 +82,19 @@ def _inner(function: _Function, domain: Range, faint: float, narrowest: float) -
 
 
 def _segments(
-    x: Array, y: Array, bound: float, narrowest: float, exact: tuple[bool, bool]
+    x: Array, y: Array, bound: float, narrowest: float, exact: tuple[bool, bool], counts: Array
 ) -> PiecewiseLinear:
-    """The fewest segments within the bound, or of the least error; ``exact`` at these ends."""
-    bend = np.sqrt(np.abs(np.diff(y, 2)))
+    """The fewest segments within the bound, or of the least error; ``exact`` at these ends.
+
+    ``counts`` is what errors count at each sample.
+    """
+    bend = np.sqrt(np.abs(np.diff(y, 2)) * counts[1:-1])
     bend = np.concatenate((bend[:1], bend, bend[-1:]))
     density = bend + _EVEN * bend.mean() + 1e-30
     fitting = (x[-1] - x[0]) / narrowest if narrowest else np.inf
     tried: list[PiecewiseLinear] = []
     for count in _counts(_turns(y, bound), fitting):
-        tried.append(_best(_knots(x, density, count, narrowest), x, y, exact))
+        tried.append(_best(_knots(x, density, count, narrowest), x, y, exact, counts))
         stuck = min(one.error for one in tried[-_PATIENCE:]) > min(one.error for one in tried)
         if tried[-1].error <= bound or (narrowest and stuck):
             break
@@ -118,14 +131,18 @@ def _knots(x: Array, density: Array, count: int, narrowest: float) -> Array:
     return np.interp(np.linspace(0, total[-1], count + 1), total, x)
 
 
-def _best(knots: Array, x: Array, y: Array, exact: tuple[bool, bool]) -> PiecewiseLinear:
+def _best(
+    knots: Array, x: Array, y: Array, exact: tuple[bool, bool], counts: Array
+) -> PiecewiseLinear:
     hats = np.stack([np.interp(x, knots, row) for row in np.eye(len(knots))], axis=1)
     through = np.interp(knots, x, y)
     free = slice(int(exact[0]), len(knots) - int(exact[1]))
     fitted = through.copy()
     fitted[free] = 0
-    fitted[free] = np.linalg.lstsq(hats[:, free], y - hats @ fitted, rcond=None)[0]
+    rest, rows = (y - hats @ fitted) * counts, hats[:, free] * counts[:, None]
+    fitted[free] = np.linalg.lstsq(rows, rest, rcond=None)[0]
     found = [
-        PiecewiseLinear(knots, v, float(np.abs(hats @ v - y).max())) for v in (fitted, through)
+        PiecewiseLinear(knots, v, float(np.abs((hats @ v - y) * counts).max()))
+        for v in (fitted, through)
     ]
     return min(found, key=lambda one: one.error)

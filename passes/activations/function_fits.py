@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 
 import numpy as np
 
@@ -20,8 +22,10 @@ from .channel_fits import ROUNDED, Channels, clips_of, worst_of
 from .duplication import MORE_CLIPS, MOST_CLIPS, is_small, most_clips
 from .inlining import has_products, is_few
 from .piecewise import SAMPLES, PiecewiseLinear
+from .products import Factor, factor_of
 from .resolution import Resolution
-from .segments import error_between, error_within, fit
+from .segments import error_between, error_within
+from .segments import fit as fit_within
 
 _LEAST_SLOPE = 2  # of the neurons of a segment: it is a whole number, of which 1 is too coarse
 _NEARLY = 4.0  # times the error by default, as fewer segments may have: from there on it is told
@@ -53,8 +57,10 @@ class FunctionFits:
         (x,) = _values(node)
         formula = _without_poles(node, formula)
         domain, limits = range_of(x, node), self.limits
-        bound = self._share(node) * width_of(node) / power_of(node.arrays[:1])
+        power = power_of(node.arrays[:1])
+        bound = self._share(node) * self._width(node) / power
         width = max(limits.narrowest(x, node.result), self._narrowest(domain))
+        fit = partial(fit_within, reach=self._reach(node) / power)
         found = fit(formula, domain, bound, width)
         if (group := limits.fusable(x)) is None:
             return found
@@ -106,7 +112,7 @@ class FunctionFits:
             return ()
         widths = self.limits.narrowest_fused(group, node.result)
         channels = _channels(widths, node)
-        bound = self._share(node) * width_of(node)
+        bound = self._share(node) * self._width(node)
         if self.activation_error:
             bound /= ROUNDED
         elif self.limits.t_max >= PRECISE:
@@ -120,13 +126,15 @@ class FunctionFits:
 
     def told(self, node: Node, formula: str) -> ActivationFit:
         """How many segments a function has, and how far they are off."""
-        domain, width, bound = range_of(node.operands[0], node), width_of(node), self._share(node)
+        domain, bound = range_of(node.operands[0], node), self._share(node)
+        width, factor = self._width(node), self._factor(node) is not None
         formula = _without_poles(node, formula)
         found = self.one(node, formula)
         if each := self.of_channels(node, formula, found):
             worst = worst_of(each, gains_of(node)[0]) / width
             bound = max(bound, worst) if worst <= self._most(bound) else bound
-            return ActivationFit(node, domain, clips_of(*each), worst, bound)
+            segments = clips_of(*each)
+            return ActivationFit(node, domain, segments, worst, bound, factor=factor)
         share, segments = power_of(node.arrays[:1]) / width, len(found.knots) - 1
         error, least = (
             share * self._error(node, formula, one)
@@ -136,14 +144,28 @@ class FunctionFits:
             bound = max(bound, error)  # fewer were wanted
         jump = error_between(formula, domain, found) * share
         steps, jump = len(found.steps), jump if jump > bound else 0.0
-        return ActivationFit(node, domain, segments, error, bound, steps, jump)
+        return ActivationFit(node, domain, segments, error, bound, steps, jump, factor)
 
     def _error(self, node: Node, formula: str, found: PiecewiseLinear) -> float:
         """The error of a fit, before the gain, where the result is within its range."""
         bounds = node.result.type.range if isinstance(node.result.type, Tensor) else None
-        if node.arrays or bounds is None:
+        if node.arrays or bounds is None or self._reach(node) < inf:
             return found.error
         return error_within(formula, range_of(node.operands[0], node), found, bounds)
+
+    def _width(self, node: Node) -> float:
+        """The width that errors are a share of: a result's range, or what products bear of it."""
+        factor = self._factor(node)
+        return factor.width if factor else width_of(node)
+
+    def _reach(self, node: Node) -> float:
+        """From where on errors of a result count less."""
+        factor = self._factor(node)
+        return factor.reach if factor else inf
+
+    def _factor(self, node: Node) -> Factor | None:
+        shifted = any(shift.any() for shift in node.arrays[1:])
+        return None if shifted else factor_of(self.limits.graph, node.result)
 
     def _most_clips(self, group: FusionGroup) -> int:
         return most_clips(group, self.limits.t_max, self.activation_error > 0)

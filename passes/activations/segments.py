@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from math import inf
 
 import numpy as np
 
@@ -30,20 +31,23 @@ _FINER = 8  # samples between two
 
 
 @lru_cache(maxsize=KEPT)
-def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> PiecewiseLinear:
+def fit(
+    formula: str, domain: Range, bound: float, narrowest: float = 0.0, reach: float = inf
+) -> PiecewiseLinear:
     """Fit the fewest segments whose error stays within ``bound``.
 
     Between two choices they are at most 64, or some for each turn of one that turns often. If
     segments of at least the width ``narrowest`` do not get there, the error is the least that
-    they reach. Jumps by more than the bound are steps beside them, which have no error. Raises
-    ValueError if the function is not finite on the domain, or chooses too often.
+    they reach. Beyond ``reach``, errors count less, as a share of what the function gives there.
+    Jumps by more than the bound are steps beside them, which have no error. Raises ValueError if
+    the function is not finite on the domain, or chooses too often.
     """
     x = np.linspace(*domain, SAMPLES)
     if not np.isfinite(values(formula, x)).all():
         raise ValueError(f"is not finite for all values from {domain[0]:g} to {domain[1]:g}")
     left, right = choices_of(formula, x)
     if not len(left):
-        return fit_continuous(partial(values, formula), domain, bound, narrowest)
+        return fit_continuous(partial(values, formula), domain, bound, narrowest, reach=reach)
     if len(left) > _MOST_CHOICES and JUMPS & {*formula.split()}:
         text = f"chooses between formulas at {len(left)} places, at most {_MOST_CHOICES}"
         raise ValueError(f"{text} are supported")

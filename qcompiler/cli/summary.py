@@ -102,7 +102,7 @@ def print_fits(fits: Iterable[ActivationFit]) -> None:
         low, high = found.domain
         say(
             f"%{found.node.result.name}: {found.segments} segments{jumps(found.steps)} from "
-            f"{low:.4g} to {high:.4g}, error {found.error:.2%} of the output range"
+            f"{low:.4g} to {high:.4g}, error {found.error:.2%} of {found.whole}"
         )
 
 

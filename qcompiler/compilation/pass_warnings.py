@@ -114,7 +114,7 @@ def _of(missed: list[ActivationFit], step: LowerActivations, most_bits: int) -> 
     low, high = worst.domain
     text = (
         f"%{worst.node.result.name}: {worst.segments} segments from {low:.4g} to {high:.4g}, error "
-        f"{100 * worst.error:.3g}% of the output range; the bound is {100 * worst.bound:.3g}%, but "
+        f"{100 * worst.error:.3g}% of {worst.whole}; the bound is {100 * worst.bound:.3g}%, but "
         f"{worst.obstacle}"
     )
     if part := worst.changing:
