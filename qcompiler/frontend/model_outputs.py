@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 
+from onnx import TensorProto
+
 from qcompiler.frontend.importers.constants import filled
 from qcompiler.frontend.importers.elementwise.masks import nodes_of_masks
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.in_front import fed
+from qcompiler.frontend.model.in_front import fed, is_computed
 from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.placement import FIRST, Placement
-from qcompiler.frontend.model.refusals import CUT_BEFORE_INTEGERS
+from qcompiler.frontend.model.refusals import CUT_BEFORE_INTEGERS, REAL_CODES
 from qcompiler.frontend.model.scope import AbstractValue, Scope, Unknown
 from qcompiler.ir import Graph, Value, drop_dead
 from qcompiler.ir.graph import origins
@@ -21,6 +23,7 @@ from qcompiler.ir.view import Reshape
 from .node_report import NodeReport
 from .stand_ins import StandIns
 
+_CODES = (TensorProto.INT8, TensorProto.UINT8)
 _MASK = "a mask of minus infinity is only supported in front of Softmax"
 _MOVED = "moves or casts what the host reads in front of the network"
 _MASK_HELP = "use a number that the values reach, such as -10, or cut the model before this node"
@@ -65,7 +68,8 @@ class ModelOutputs:
     def _check_value(self, name: str, value: Value, report: NodeReport) -> None:
         if value.name in self.scope.kinds:
             reason = f'output "{name}" holds integers or booleans, which are no spike times'
-            report.refuse(name, "(output)", reason, CUT_BEFORE_INTEGERS)
+            codes = self.scope.kinds[value.name] in _CODES and not is_computed(self.scope, value)
+            report.refuse(name, "(output)", reason, REAL_CODES if codes else CUT_BEFORE_INTEGERS)
         value = self.items[name] = self._batch_first(fed(self.scope, value))
         place = self.scope.placement(value)
         if place.joined_axes and place != Placement(0, inner=1):

@@ -80,6 +80,22 @@ def test_integers_are_not_computed_with(kind: str, body: str, reason: str) -> No
         import_model(model(f"{kind}[N,6] x", body, i=np.array(3, kind)))
 
 
+def test_a_state_in_codes_is_real_numbers_between_their_quantisation() -> None:
+    """Its refusal says so, and what it says compiles."""
+    inner = "q = QuantizeLinear(x, s, z) j = Concat<axis=1>({}, q) y = Slice(j, b, e, a)"
+    given: dict[str, Any] = {"s": np.float32(0.05), "z": np.int8(3)}
+    given |= {"b": np.array([1]), "e": np.array([3]), "a": np.array([1])}
+    with pytest.raises(UnsupportedModel, match="DequantizeLinear in front of this output"):
+        import_model(model("float[N,4] x, int8[N,2] h", inner.format("h"), **given))
+    state = inner.replace("y =", "n =").format("g")
+    body = f"g = QuantizeLinear(h, s, z) {state} y = DequantizeLinear(n, s, z)"
+    proto = model("float[N,4] x, float[N,2] h", body, **given)
+    rng = np.random.default_rng(0)
+    x, h = (rng.normal(size=(20, k)).astype(np.float32) for k in (4, 2))
+    (wanted,) = run_onnx(proto, {"x": x, "h": h})
+    np.testing.assert_allclose(evaluate(import_model(proto).graph, x, h)[0], wanted, atol=0.051)
+
+
 def test_the_type_of_bytes_tells_their_range() -> None:
     proto = model("uint8[N,6,5,1] x", IMAGE, **WEIGHTS)
     graph = import_model(proto).graph

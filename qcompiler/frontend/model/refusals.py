@@ -89,6 +89,10 @@ FOLD_CONSTANTS = (
 CUT_BEFORE_INTEGERS = (
     "end the model before the cast or comparison, and compute it on the decoded outputs"
 )
+REAL_CODES = (
+    "put DequantizeLinear in front of this output, and, if it is a state, QuantizeLinear of the "
+    "same scale behind its input: both are then real numbers"
+)
 
 RAW_SCORES = (  # skl2onnx gives a pipeline's options to none of its steps
     "export the classifier with options={id(classifier): {'zipmap': False, 'raw_scores': True}}; "
