@@ -100,3 +100,18 @@ def test_those_of_fewer_samples_than_a_batch_are_told(name: str, told: int, rows
     assert len(found) == told and all(one.nodes == ("y_node",) for one in found)
     assert all(f"for {rows} sample" in one.message for one in found)
     assert not import_model(proto, input_shapes={"x": (rows, 5, 4)}).assumed
+
+
+def test_samples_may_differ_in_last_bits() -> None:
+    """Sums of one matrix product differ by row, as processors sum in blocks."""
+    rows = np.random.default_rng(0).standard_normal((1, 4, 5), np.float32).repeat(3, 0)
+    rows[2] = np.nextafter(rows[2], np.float32(9))
+    for body in ("y = MatMul(c, x)", "y = Mul(c, x)", "y = Concat<axis=2>(c, x)"):
+        length = 5 if body.startswith("y = MatMul") else 4
+        shape = f"float[3,{length},5] x"
+        graph = import_model(model(shape, body, c=rows)).graph
+        assert graph.inputs[0].type.shape == (length, 5)
+        far = rows.copy()
+        far[2] += 0.01
+        graph = import_model(model(shape, body, c=far)).graph
+        assert graph.inputs[0].type.shape == (3, length, 5)  # one sample

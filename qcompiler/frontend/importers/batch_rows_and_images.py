@@ -14,6 +14,7 @@ from qcompiler.frontend.model.constant_folding import KnownArray, merge
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode
 from qcompiler.frontend.model.placement import WHOLE, Placement
+from qcompiler.frontend.model.sample_constants import repeats
 from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Transpose
@@ -56,7 +57,7 @@ def _of_any_sample(node: NodeContext, weight: KnownArray, rank: int, x: Value) -
     moved = in_front(node, weight, rank, place, place.lengths(x.type.shape))
     assert isinstance(moved, KnownArray)
     sample = moved.arrays[0][0]
-    if any(not np.array_equal(array, sample[None].repeat(len(array), 0)) for array in moved.arrays):
+    if not all(repeats(array, sample) for array in moved.arrays):
         raise mixes_batch(node)
     return node.scope.known(sample, weight.name)
 

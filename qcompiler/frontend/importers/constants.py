@@ -14,6 +14,7 @@ from qcompiler.frontend.model.node_context import attributes_of
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.sample_constants import repeats
 from qcompiler.frontend.model.scope import AbstractValue, Scope, Shape
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Fill
@@ -169,8 +170,7 @@ def _of_sample(scope: Scope, known: KnownArray) -> Array | None:
     if not all(one.ndim and len(one) == probe for one, probe in pairs):
         return known.fixed
     row: Array = array[0]
-    same = all(np.array_equal(one, np.broadcast_to(row, one.shape)) for one, _ in pairs)
-    return row if same else None
+    return row if all(repeats(one, row) for one, _ in pairs) else None
 
 
 CONSTANT_IMPORTERS: Mapping[str, ConstantImporter] = {

@@ -13,7 +13,7 @@ from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext, float32
 from qcompiler.frontend.model.node_errors import InvalidNode, differs
 from qcompiler.frontend.model.onnx_tensor import Array
-from qcompiler.frontend.model.sample_constants import per_sample
+from qcompiler.frontend.model.sample_constants import per_sample, repeats
 from qcompiler.frontend.model.scope import Masked, Shape
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Concat, Pad
@@ -192,7 +192,7 @@ def _row(node: NodeContext, known: KnownArray, rank: int) -> Array:
             f"joins samples of {rank - 1} axes with a constant of shape {rows[0].shape}"
         )
     first: Array = rows[0][0]
-    if any(not np.array_equal(row, np.broadcast_to(first, row.shape)) for row in rows):
+    if not all(repeats(row, first) for row in rows):
         raise differs(f"the constant of {node.op_type}")
     return first
 

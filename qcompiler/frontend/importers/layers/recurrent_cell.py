@@ -16,6 +16,7 @@ from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, MixesBatch, Refused, differs
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.placement import Placement
+from qcompiler.frontend.model.sample_constants import repeats
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip, Dense, Function, Multiply
 from qcompiler.ir.view import Reshape, Take
@@ -103,7 +104,7 @@ class RecurrentCell:
         if known.arrays[0].shape[-1:] != (self.size,):
             raise InvalidNode(f"has an initial state of shape {known.arrays[0].shape}")
         first = np.moveaxis(known.arrays[0], 0, 1 if layout else 0)[index]
-        if any(not np.array_equal(row, first[0]) for row in first):
+        if not repeats(first, first[:1]):
             raise differs(f"the initial state of {node.op_type}")
         return np.asarray(first[0], np.float32)
 
