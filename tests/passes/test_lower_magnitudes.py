@@ -132,3 +132,25 @@ def test_quiet_sounds_keep_their_levels() -> None:
         program = qcompiler.compile(proto, calibration=x, t_max=t_max, target="reference")
         error = program.run(sounds(128, seed=1)) - wanted
         assert np.sqrt(np.mean(error**2)) < most * wanted.std()
+
+
+def test_layers_that_something_else_reads_stay_beside_the_magnitude() -> None:
+    body = (
+        "c = Conv<strides=[4]>(x, w) a = BatchNormalization(c, g, h, zero, one) "
+        "b = Conv<strides=[4]>(x, u) p = Mul(a, a) q = Mul(b, b) s = Add(p, q) "
+        "y = Sqrt(s) z = Relu(a)"
+    )
+    zero, one = np.zeros(4, np.float32), np.ones(4, np.float32)
+    given: dict[str, Any] = {
+        "w": (4, 1, 8),
+        "u": (4, 1, 8),
+        "g": 2 * one,
+        "h": one,
+        "zero": zero,
+        "one": one,
+    }
+    proto = model("float[N,1,24] x", body, outputs="y z", **given)
+    x = np.random.default_rng(0).standard_normal((64, 1, 24), np.float32)
+    program = qcompiler.compile(proto, calibration=x, target="reference", t_max=64)
+    for found, exact in zip(program.run(x), run_onnx(proto, {"x": x}), strict=True):
+        assert np.std(found - exact) < 0.1 * exact.std()
